@@ -1,0 +1,135 @@
+"""The splat file: exact, readable by others, and safe to read from strangers."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from recon.errors import InputError, RunError
+from recon.io.ply import read_ply, write_ply
+from recon.io.ply_header import read_header
+from recon.types import Gaussians
+
+
+def some_gaussians(g: int, degree: int = 3, *, antialiased: bool = False) -> Gaussians:
+    draw = torch.Generator().manual_seed(g + 31 * degree)
+    k = (degree + 1) ** 2
+    return Gaussians(
+        means=torch.randn(g, 3, generator=draw),
+        quats=torch.randn(g, 4, generator=draw),
+        log_scales=torch.randn(g, 3, generator=draw),
+        opacity_logits=torch.randn(g, generator=draw),
+        sh=torch.randn(g, k, 3, generator=draw),
+        antialiased=antialiased,
+    )
+
+
+def assert_same_bits(a: Gaussians, b: Gaussians) -> None:
+    for name in ("means", "quats", "log_scales", "opacity_logits", "sh"):
+        assert torch.equal(getattr(a, name), getattr(b, name)), name
+    assert a.antialiased == b.antialiased
+
+
+@pytest.mark.parametrize("g", [0, 1, 257])
+@pytest.mark.parametrize("degree", [0, 1, 2, 3])
+def test_splats_come_back_bit_for_bit(tmp_path: Path, g: int, degree: int) -> None:
+    gaussians = some_gaussians(g, degree, antialiased=g == 1)
+    write_ply(gaussians, tmp_path / "splat.ply", up=[0.0, -1.0, 0.0])
+    assert_same_bits(read_ply(tmp_path / "splat.ply"), gaussians)
+
+
+def test_plyfile_reads_what_the_3dgs_format_says(tmp_path: Path) -> None:
+    from plyfile import PlyData
+
+    gaussians = some_gaussians(5)
+    write_ply(gaussians, tmp_path / "splat.ply")
+    vertex = PlyData.read(str(tmp_path / "splat.ply"))["vertex"]
+    assert [p.name for p in vertex.properties][:9] == ["x", "y", "z", "nx", "ny", "nz", "f_dc_0", "f_dc_1", "f_dc_2"]
+    np.testing.assert_array_equal(vertex["rot_0"], gaussians.quats[:, 0])
+    np.testing.assert_array_equal(vertex["f_dc_2"], gaussians.sh[:, 0, 2])
+    np.testing.assert_array_equal(vertex["f_rest_0"], gaussians.sh[:, 1, 0])
+    np.testing.assert_array_equal(vertex["f_rest_14"], gaussians.sh[:, 15, 0])
+    np.testing.assert_array_equal(vertex["f_rest_15"], gaussians.sh[:, 1, 1])
+    np.testing.assert_array_equal(vertex["f_rest_44"], gaussians.sh[:, 15, 2])
+
+
+@pytest.mark.parametrize("order", ["<", ">", "ascii"])
+def test_files_of_other_programs_are_read(tmp_path: Path, order: str) -> None:
+    from plyfile import PlyData, PlyElement
+
+    gaussians = some_gaussians(4, degree=0)
+    columns = {"scale_0": gaussians.log_scales[:, 0], "extra": torch.zeros(4), "x": gaussians.means[:, 0]}
+    columns |= {"y": gaussians.means[:, 1], "z": gaussians.means[:, 2], "opacity": gaussians.opacity_logits}
+    columns |= {f"f_dc_{i}": gaussians.sh[:, 0, i] for i in range(3)}
+    columns |= {"scale_1": gaussians.log_scales[:, 1], "scale_2": gaussians.log_scales[:, 2]}
+    columns |= {f"rot_{i}": gaussians.quats[:, i] for i in range(4)}
+    table = np.empty(4, dtype=[(name, "u1" if name == "extra" else "f8") for name in columns])
+    for name, values in columns.items():
+        table[name] = values
+    element = PlyElement.describe(table, "vertex")
+    PlyData([element], text=order == "ascii", byte_order=order if order != "ascii" else "<").write(
+        str(tmp_path / "other.ply")
+    )
+    assert_same_bits(read_ply(tmp_path / "other.ply"), gaussians)
+
+
+def test_up_and_antialiasing_are_noted_in_comments(tmp_path: Path) -> None:
+    write_ply(some_gaussians(1, antialiased=True), tmp_path / "splat.ply", up=[0.0, 0.0, 1.0])
+    header = read_header(tmp_path / "splat.ply")
+    assert (header.note("antialiased"), header.note("up"), header.note("scale")) == ("1", "0 0 1", None)
+
+
+def written(tmp_path: Path) -> tuple[Path, bytes]:
+    path = tmp_path / "splat.ply"
+    write_ply(some_gaussians(3), path)
+    return path, path.read_bytes()
+
+
+LIES = {
+    "promises 1000000000000 splats": lambda data: data.replace(b"vertex 3", b"vertex 1000000000000"),
+    "claims 99999999999999999999": lambda data: data.replace(b"vertex 3", b"vertex " + b"9" * 30),
+    "claims -3": lambda data: data.replace(b"vertex 3", b"vertex -3"),
+    "cut off": lambda data: data[:-1],
+    "no end_header": lambda data: data[:200],
+    "not a PLY": lambda data: b"hello",
+    "not a PLY file": lambda data: b"",
+    "no opacity": lambda data: data.replace(b"float opacity", b"float whatever"),
+    "44 f_rest": lambda data: data.replace(b"float f_rest_9\n", b"float f_pest_9\n"),
+    "unknown type": lambda data: data.replace(b"float opacity", b"quaternion opacity"),
+    "lists": lambda data: data.replace(b"property float nx", b"property list uchar int nx"),
+    "appears twice": lambda data: data.replace(b"float nx", b"float x"),
+    "format is 'binary_middle": lambda data: data.replace(b"little_endian", b"middle_endian"),
+    "header has the line": lambda data: data.replace(b"comment", b"rubbish", 1),
+    "does not hold 3 rows": lambda data: data.replace(b"binary_little_endian", b"ascii"),
+}
+
+
+@pytest.mark.parametrize("words", LIES)
+def test_damaged_files_are_refused_with_the_reason(tmp_path: Path, words: str) -> None:
+    path, data = written(tmp_path)
+    path.write_bytes(LIES[words](data))
+    with pytest.raises(InputError, match=words) as caught:
+        read_ply(path)
+    assert str(path) in caught.value.message
+    assert caught.value.advice
+
+
+def test_a_point_cloud_is_told_apart_from_splats(tmp_path: Path) -> None:
+    header = (
+        "ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float y\nproperty float z\nend_header\n"
+    )
+    (tmp_path / "cloud.ply").write_text(header + "0 0 0\n")
+    with pytest.raises(InputError, match="holds no Gaussian splats"):
+        read_ply(tmp_path / "cloud.ply")
+
+
+def test_a_missing_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be opened"):
+        read_ply(tmp_path / "nothing.ply")
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "blocked").write_text("a file where a folder should be")
+    with pytest.raises(RunError, match=r"splat\.ply could not be written"):
+        write_ply(some_gaussians(1), tmp_path / "blocked" / "splat.ply")
