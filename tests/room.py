@@ -15,11 +15,24 @@ from PIL import Image
 
 from recon.types import Cameras, Gaussians, Picture, Points, Scene
 
-__all__ = ["Room", "make_room"]
+__all__ = ["InMemory", "Room", "make_room"]
 
 ROOM = (np.array([-2.0, -2.0, 0.0]), np.array([2.0, 2.0, 2.4]))
 CUBE = (np.array([-0.4, -0.4, 0.0]), np.array([0.4, 0.4, 0.8]))
 TILE = 0.2  # metres
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """The simplest image store."""
+
+    pictures: tuple[Picture, ...]
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: int) -> Picture:
+        return self.pictures[index]
 
 
 @dataclass(frozen=True)
@@ -44,7 +57,7 @@ class Room:
         return Scene(
             names=self.names,
             cameras=self.cameras,
-            images=pictures,  # a list is an ImageStore
+            images=InMemory(tuple(pictures)),
             points=self.points,
             train=train,
             test=test,
