@@ -1,0 +1,17 @@
+// Adam on blocks of Gaussians, skipping those that no pixel saw.
+#pragma once
+#include <stdint.h>
+
+namespace recon {
+
+struct AdamArgs {
+  float *blocks, *first, *second;  // [block_count planes 16], updated in place
+  const float* grads;              // [block_count planes 16]
+  const float* learning_rates;     // [planes]
+  const bool* seen;                // [block_count 16], or null: all
+  int64_t block_count, step;       // the step counts from 1
+  int planes, threads;
+  double beta1, beta2, epsilon;
+};
+
+}  // namespace recon
