@@ -1,0 +1,64 @@
+# Every command of the house; CONTRIBUTING.md says when to use which. `make check test` is what CI runs.
+#   make demo           install into .venv, then take the demo photos to a splat (VIEW=1 leaves the viewer open)
+#   make test           install what tests need, then run them
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+NATIVE := $(shell find cuda -type f)
+DEMO := runs/demo
+# Stretch of the training schedule in the demo; with poses, evaluation and export it ends in about four minutes.
+BUDGET ?= 180s
+VIEW ?=
+# Which tests, for example TESTS=tests/test_ply.py; empty for all.
+TESTS ?=
+
+.PHONY: help setup native check fix test test-gpu test-slow bench demo clean
+.NOTPARALLEL:
+
+help:
+	@echo "make demo    install into .venv, then photos -> poses -> splat (VIEW=1 leaves the viewer open)"
+	@echo "make test    the tests, under two minutes once installed      make test-slow   whole reconstructions"
+	@echo "make check   format, lint, types, architecture                make fix         format and mend"
+	@echo "make bench   speed and quality, writes bench.json             make setup       only install"
+	@echo "make native  compile after a change under cuda/               make test-gpu    the tests that need a GPU"
+
+setup: $(VENV)/.installed-dev
+
+# An editable install with the native module built by the system's cmake. Runs again when what it was made from changes.
+$(VENV)/.installed: constraints.txt pyproject.toml $(NATIVE)
+	@bash scripts/install.sh "$(PYTHON)" "$(VENV)" ""
+	@touch $@
+
+$(VENV)/.installed-dev: constraints.txt pyproject.toml $(NATIVE)
+	@bash scripts/install.sh "$(PYTHON)" "$(VENV)" "[dev]"
+	@touch $(VENV)/.installed $@
+
+native: $(VENV)/.installed
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/python -m pytest -q tests/test_architecture.py
+
+fix: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: setup
+	$(BIN)/python -m pytest -q $(TESTS)
+
+test-slow: setup
+	$(BIN)/python -m pytest -q -m slow $(TESTS)
+
+test-gpu: setup
+	$(BIN)/python -m pytest -q -m gpu $(TESTS)
+
+bench: setup
+	$(BIN)/python benchmarks/run.py
+
+demo: $(VENV)/.installed
+	@sh scripts/demo.sh "$(BIN)/recon" "$(DEMO)" "$(BUDGET)" "$(VIEW)"
+
+clean:
+	rm -rf build dist $(VENV) runs/demo
