@@ -127,6 +127,40 @@ RECON_HD f32 log2_of(f32 a) {
   return p * t + __builtin_convertvector(exponent, f32);
 }
 
+// 1 / a to 1e-7, for a normal number.
+RECON_HD f32 reciprocal(f32 a) {
+#if defined(__AVX512F__)
+  const f32 guess = (f32)_mm512_rcp14_ps((__m512)a);
+  return guess * (2.0f - a * guess);
+#else
+  return 1.0f / a;
+#endif
+}
+RECON_HD f32 absolute(f32 a) { return bits_of(bits_of(a) & 0x7fffffff); }
+
+#if defined(__AVX2__)
+// Sums over the lanes of eight registers.
+RECON_HD void sum_lanes_of_8(const f32* v, float* sums) {
+  __m256 half[8];
+  for (int i = 0; i < 8; ++i) {
+#if defined(__AVX512F__)
+    half[i] = _mm256_add_ps(_mm512_castps512_ps256((__m512)v[i]), _mm512_extractf32x8_ps((__m512)v[i], 1));
+#else
+    half[i] = (__m256)v[i];
+#endif
+  }
+  const __m256 a = _mm256_hadd_ps(_mm256_hadd_ps(half[0], half[1]), _mm256_hadd_ps(half[2], half[3]));
+  const __m256 b = _mm256_hadd_ps(_mm256_hadd_ps(half[4], half[5]), _mm256_hadd_ps(half[6], half[7]));
+  _mm256_storeu_ps(sums, _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31)));
+}
+#else
+RECON_HD void sum_lanes_of_8(const f32* v, float* sums) {
+  for (int i = 0; i < 8; ++i) {
+    sums[i] = 0;
+    for (int lane = 0; lane < kLanes; ++lane) sums[i] += v[i][lane];
+  }
+}
+#endif
 RECON_HD float sum_lanes(f32 v) {
   float sum = 0;
   for (int i = 0; i < kLanes; ++i) sum += v[i];

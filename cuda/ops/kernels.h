@@ -1,0 +1,21 @@
+// The CPU kernels, one table of them per instruction set. `kernels()` is the best table this machine can run.
+#pragma once
+#include "ops/splat.h"
+
+namespace recon {
+
+struct Kernels {
+  const char* isa;
+  void (*splat_project)(const Splat&);
+  void (*splat_sort)(Splat&);  // sets seen_count and pair_count
+  void (*splat_emit)(const Splat&);
+  void (*splat_blend)(const Splat&);
+  void (*splat_blend_backward)(const Splat&, const SplatBackward&);
+  void (*splat_gather)(const Splat&, const SplatGather&);
+};
+
+const Kernels& kernels();
+// "baseline", "avx2" or "avx512"; false where this machine cannot run it. For tests and benchmarks.
+bool select_kernels(const char* isa);
+
+}  // namespace recon

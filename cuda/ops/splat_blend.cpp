@@ -1,0 +1,284 @@
+// Stage 3: pairs to pixels, front to back, and the way back from pixels to pair gradients.
+//
+// A tile's pixels are cut into blocks of kLanes (4x4, or 4x2). A chunk of pairs is first tested against all blocks at
+// once; then each block walks the bitmap of the pairs that touch it, with its transmittance and colour in registers and
+// no branch on what a pixel sees. A pixel takes a Gaussian when alpha >= kMinAlpha and light is left; the one that uses
+// up the light still counts.
+//
+// Backward walks the same way forward again, with two numbers per pixel: the transmittance T, and S, the part of the
+// loss's linearisation <g, colour> that lies behind. With w = alpha T and q = <g, c>:
+//   S after = S before - w q,    dL/dalpha = T q - S after / (1 - alpha).
+// At the start S = <g, colour> + dL/dT_end T_end.
+#include "ops/entry_points.h"
+#include "ops/tiles.h"
+
+namespace recon::RECON_ISA {
+namespace {
+
+constexpr int kBlockRows = kLanes / 4;            // a pixel block is 4 wide
+constexpr int kBlocks = kTile * kTile / kLanes;   // in a tile: 16 or 32
+constexpr int kForwardChunk = 64, kBackwardChunk = 32;
+constexpr uint32_t kAllBlocks = kBlocks == 32 ? ~0u : (1u << (kBlocks % 32)) - 1;
+
+struct Lanes {
+  float x[kLanes], y[kLanes];
+};
+// Pixel centres of a block whose corner is at the origin.
+RECON_HD Lanes pixel_centres() {
+  Lanes lanes;
+  for (int i = 0; i < kLanes; ++i) lanes.x[i] = float(i % 4) + 0.5f, lanes.y[i] = float(i / 4) + 0.5f;
+  return lanes;
+}
+
+// Bit i: the record reaches the pixel centres of block i.
+RECON_HD uint32_t touched_blocks(const float* record, float x0, float y0) {
+  uint32_t bits = 0;
+  for (int i = 0; i < kBlocks; i += kLanes) {
+    float x[kLanes], y[kLanes];
+    for (int lane = 0; lane < kLanes; ++lane) {
+      x[lane] = float((i + lane) % 4 * 4) + 0.5f;
+      y[lane] = float((i + lane) / 4 * kBlockRows) + 0.5f;
+    }
+    const f32 top = largest_exponent(record, load(x) + (x0 - record[kX]), load(y) + (y0 - record[kY]), 3.0f, kBlockRows - 1.0f);
+    bits |= lanes_of(ge(top, kReachThreshold)) << i;
+  }
+  return bits;
+}
+
+// bitmaps[b], bit j: pair j touches block b.
+template <class Bits>
+RECON_HD void transpose(const uint32_t* masks, int count, Bits* bitmaps) {
+#if defined(__AVX512F__)
+  for (int b = 0; b < kBlocks; ++b) bitmaps[b] = 0;
+  for (int j = 0; j < count; j += 16) {
+    const __m512i m = _mm512_loadu_si512(masks + j);
+    for (int b = 0; b < kBlocks; ++b) bitmaps[b] |= Bits(_mm512_test_epi32_mask(m, _mm512_set1_epi32(1 << b))) << j;
+  }
+#else
+  for (int b = 0; b < kBlocks; ++b) bitmaps[b] = 0;
+  for (int j = 0; j < count; ++j)
+    for (uint32_t m = masks[j]; m != 0; m &= m - 1) bitmaps[__builtin_ctz(m)] |= Bits(1) << j;
+#endif
+}
+
+RECON_HD int first_bit(uint64_t bits) { return __builtin_ctzll(bits); }
+
+struct Chunk {
+  float records[kForwardChunk][kRecord];
+  uint32_t masks[kForwardChunk];
+};
+
+RECON_HD void fetch(const Splat& s, uint32_t pair, int count, Chunk& chunk) {
+  for (int j = 0; j < count; ++j)
+    __builtin_memcpy(chunk.records[j], s.records + kRecord * int64_t(s.pair_gaussian[pair + j]), sizeof chunk.records[j]);
+}
+
+// alpha at a pixel block and the lanes that take it.
+struct Contribution {
+  f32 dx, dy, exponent, alpha;
+  mask takes;
+};
+RECON_HD Contribution contribution(const float* record, f32 x, f32 y, f32 transmittance) {
+  Contribution k;
+  k.dx = x - record[kX];
+  k.dy = y - record[kY];
+  k.exponent = k.dx * (record[kA] * k.dx + record[kB] * k.dy) + record[kO];
+  k.exponent = record[kC] * k.dy * k.dy + k.exponent;
+  k.takes = both(ge(k.exponent, kLog2MinAlpha), ge(transmittance, kMinTransmittance));
+  k.alpha = where(k.takes, exp2_of(min_of(k.exponent, kLog2MaxAlpha)), f32{});
+  return k;
+}
+
+// Reads or writes a block's pixels of one plane; pixels outside the image read as 0 and are not written.
+struct BlockWindow {
+  int x, y, columns, rows;
+};
+RECON_HD BlockWindow window_of(const Splat& s, int tile_x, int tile_y, int block) {
+  const int x = tile_x * kTile + block % 4 * 4, y = tile_y * kTile + block / 4 * kBlockRows;
+  return {x, y, min_int(s.width - x, 4), min_int(s.height - y, kBlockRows)};
+}
+RECON_HD f32 read_block(const Splat& s, const float* plane, BlockWindow w) {
+  float lanes[kLanes] = {};
+  for (int row = 0; row < w.rows; ++row)
+    for (int column = 0; column < w.columns; ++column)
+      lanes[4 * row + column] = plane[int64_t(w.y + row) * s.width + w.x + column];
+  return load(lanes);
+}
+RECON_HD void write_block(const Splat& s, float* plane, BlockWindow w, f32 v) {
+  float lanes[kLanes];
+  store(lanes, v);
+  for (int row = 0; row < w.rows; ++row)
+    for (int column = 0; column < w.columns; ++column)
+      plane[int64_t(w.y + row) * s.width + w.x + column] = lanes[4 * row + column];
+}
+RECON_HD f32 inside(BlockWindow w) {
+  float lanes[kLanes];
+  for (int i = 0; i < kLanes; ++i) lanes[i] = i % 4 < w.columns && i / 4 < w.rows ? 1.0f : 0.0f;
+  return load(lanes);
+}
+
+struct PixelState {
+  f32 t, r, g, b, z;
+};
+
+template <bool kWithDepth>
+void blend_tile(const Splat& s, int tile) {
+  const int tile_x = tile % s.tiles_x, tile_y = tile / s.tiles_x;
+  const Lanes centres = pixel_centres();
+  PixelState state[kBlocks];
+  for (int block = 0; block < kBlocks; ++block)
+    state[block] = {inside(window_of(s, tile_x, tile_y, block)), f32{}, f32{}, f32{}, f32{}};
+
+  const uint32_t begin = s.tile_start[tile], end = s.tile_start[tile + 1];
+  uint32_t alive = kAllBlocks, pair = begin;
+  Chunk chunk;
+  uint64_t bitmaps[kBlocks];
+  for (; pair < end && alive != 0; pair += kForwardChunk) {
+    const int count = min_int(int(end - pair), kForwardChunk);
+    fetch(s, pair, count, chunk);
+    for (int j = 0; j < count; ++j)
+      chunk.masks[j] = touched_blocks(chunk.records[j], float(tile_x * kTile), float(tile_y * kTile)) & alive;
+    for (int j = count; j < kForwardChunk; ++j) chunk.masks[j] = 0;
+    __builtin_memcpy(s.pair_mask + pair, chunk.masks, size_t(count) * sizeof(uint32_t));
+    transpose(chunk.masks, count, bitmaps);
+    for (uint32_t blocks = alive; blocks != 0; blocks &= blocks - 1) {
+      const int block = __builtin_ctz(blocks);
+      uint64_t bits = bitmaps[block];
+      if (bits == 0) continue;
+      const f32 x = load(centres.x) + float(tile_x * kTile + block % 4 * 4);
+      const f32 y = load(centres.y) + float(tile_y * kTile + block / 4 * kBlockRows);
+      PixelState p = state[block];
+      for (; bits != 0; bits &= bits - 1) {
+        const float* record = chunk.records[first_bit(bits)];
+        const Contribution k = contribution(record, x, y, p.t);
+        const f32 w = k.alpha * p.t;
+        p.r += w * record[kR];
+        p.g += w * record[kG];
+        p.b += w * record[kBlue];
+        if (kWithDepth) p.z += w * record[kDepth];
+        p.t -= w;
+      }
+      state[block] = p;
+      if (lanes_of(ge(p.t, kMinTransmittance)) == 0) alive &= ~(1u << block);
+    }
+  }
+  s.tile_done[tile] = (pair < end ? pair : end) - begin;
+
+  const int64_t plane = int64_t(s.width) * s.height;
+  for (int block = 0; block < kBlocks; ++block) {
+    const BlockWindow w = window_of(s, tile_x, tile_y, block);
+    const PixelState& p = state[block];
+    write_block(s, s.rgb, w, p.r);
+    write_block(s, s.rgb + plane, w, p.g);
+    write_block(s, s.rgb + 2 * plane, w, p.b);
+    write_block(s, s.alpha, w, 1.0f - p.t);
+    if (kWithDepth) write_block(s, s.depth, w, p.z);
+  }
+}
+
+struct PixelGrad {
+  f32 t, behind, r, g, b, z;
+};
+
+template <bool kWithDepth, bool kAbsolute>
+void blend_tile_backward(const Splat& s, const SplatBackward& d, int tile) {
+  constexpr int kSums = kAbsolute ? 12 : kWithDepth ? 10 : 9;
+  const int tile_x = tile % s.tiles_x, tile_y = tile / s.tiles_x;
+  const int64_t plane = int64_t(s.width) * s.height;
+  const Lanes centres = pixel_centres();
+  PixelGrad state[kBlocks];
+  for (int block = 0; block < kBlocks; ++block) {
+    const BlockWindow w = window_of(s, tile_x, tile_y, block);
+    const f32 g_alpha = read_block(s, d.grad_alpha, w);
+    PixelGrad p = {inside(w), f32{}, read_block(s, d.grad_rgb, w), read_block(s, d.grad_rgb + plane, w),
+                   read_block(s, d.grad_rgb + 2 * plane, w), f32{}};
+    p.behind = p.r * read_block(s, s.rgb, w) + p.g * read_block(s, s.rgb + plane, w) +
+               p.b * read_block(s, s.rgb + 2 * plane, w) - g_alpha * (1.0f - read_block(s, s.alpha, w));
+    if (kWithDepth) {
+      p.z = read_block(s, d.grad_depth, w);
+      p.behind += p.z * read_block(s, s.depth, w);
+    }
+    state[block] = p;
+  }
+
+  const uint32_t begin = s.tile_start[tile], end = s.tile_start[tile + 1], done = begin + s.tile_done[tile];
+  Chunk chunk;
+  uint32_t bitmaps[kBlocks];
+  f32 sums[kBackwardChunk][kSums];
+  for (uint32_t pair = begin; pair < done; pair += kBackwardChunk) {
+    const int count = min_int(int(done - pair), kBackwardChunk);
+    fetch(s, pair, count, chunk);
+    for (int j = 0; j < kBackwardChunk; ++j) chunk.masks[j] = j < count ? s.pair_mask[pair + j] : 0;
+    transpose(chunk.masks, count, bitmaps);
+    for (int j = 0; j < count; ++j)
+      for (int i = 0; i < kSums; ++i) sums[j][i] = f32{};
+    for (int block = 0; block < kBlocks; ++block) {
+      uint32_t bits = bitmaps[block];
+      if (bits == 0) continue;
+      const f32 x = load(centres.x) + float(tile_x * kTile + block % 4 * 4);
+      const f32 y = load(centres.y) + float(tile_y * kTile + block / 4 * kBlockRows);
+      PixelGrad p = state[block];
+      for (; bits != 0; bits &= bits - 1) {
+        const int j = first_bit(bits);
+        const float* record = chunk.records[j];
+        const Contribution k = contribution(record, x, y, p.t);
+        const f32 w = k.alpha * p.t;
+        f32 q = p.r * record[kR] + p.g * record[kG] + p.b * record[kBlue];
+        if (kWithDepth) q += p.z * record[kDepth];
+        p.behind -= w * q;
+        const f32 g_alpha = p.t * q - p.behind * reciprocal(1.0f - k.alpha);
+        const f32 v = where(lt(k.exponent, kLog2MaxAlpha), k.alpha * g_alpha, f32{});
+        p.t -= w;
+        const f32 vx = v * k.dx, vy = v * k.dy;
+        f32* sum = sums[j];
+        sum[kV] += v;
+        sum[kVx] += vx;
+        sum[kVy] += vy;
+        sum[kVxx] += vx * k.dx;
+        sum[kVxy] += vx * k.dy;
+        sum[kVyy] += vy * k.dy;
+        sum[kDr] += w * p.r;
+        sum[kDg] += w * p.g;
+        sum[kDb] += w * p.b;
+        if (kWithDepth) sum[kDdepth] += w * p.z;
+        if (kAbsolute) {
+          sum[kAbsX] += absolute(2.0f * record[kA] * vx + record[kB] * vy);
+          sum[kAbsY] += absolute(2.0f * record[kC] * vy + record[kB] * vx);
+        }
+      }
+      state[block] = p;
+    }
+    for (int j = 0; j < count; ++j) {
+      float* out = d.pair_grads + kPairGrad * int64_t(s.pair_slot[pair + j]);
+      sum_lanes_of_8(sums[j], out);
+      for (int i = 8; i < kPairGrad; ++i) out[i] = i < kSums ? sum_lanes(sums[j][i]) : 0.0f;
+    }
+  }
+  for (uint32_t pair = done; pair < end; ++pair)
+    __builtin_memset(d.pair_grads + kPairGrad * int64_t(s.pair_slot[pair]), 0, kPairGrad * sizeof(float));
+}
+
+}  // namespace
+
+void splat_blend(const Splat& s) {
+  const int tiles = s.tiles_x * s.tiles_y;
+#pragma omp parallel for schedule(dynamic, 1)
+  for (int i = 0; i < tiles; ++i) {
+    const int tile = int(s.tile_order[i]);
+    s.depth != nullptr ? blend_tile<true>(s, tile) : blend_tile<false>(s, tile);
+  }
+}
+
+void splat_blend_backward(const Splat& s, const SplatBackward& d) {
+  const int tiles = s.tiles_x * s.tiles_y;
+#pragma omp parallel for schedule(dynamic, 1)
+  for (int i = 0; i < tiles; ++i) {
+    const int tile = int(s.tile_order[i]);
+    if (d.grad_depth != nullptr)
+      d.absolute ? blend_tile_backward<true, true>(s, d, tile) : blend_tile_backward<true, false>(s, d, tile);
+    else
+      d.absolute ? blend_tile_backward<false, true>(s, d, tile) : blend_tile_backward<false, false>(s, d, tile);
+  }
+}
+
+}  // namespace recon::RECON_ISA

@@ -1,0 +1,15 @@
+// This instruction set's entry in the table of kernels.
+#include "ops/kernels.h"
+#include "ops/entry_points.h"
+
+#define RECON_QUOTE(name) #name
+#define RECON_NAME(name) RECON_QUOTE(name)
+
+namespace recon::RECON_ISA {
+
+extern const Kernels table;
+const Kernels table = {
+    RECON_NAME(RECON_ISA), splat_project, splat_sort, splat_emit, splat_blend, splat_blend_backward, splat_gather,
+};
+
+}  // namespace recon::RECON_ISA

@@ -1,0 +1,61 @@
+// One rendered view and the scratch memory it took: kept between steps, so that a step allocates nothing.
+#pragma once
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <new>
+
+#include "ops/splat.h"
+
+namespace recon {
+
+// Memory that only grows, aligned to a cache line, not initialised.
+template <class T>
+class Buffer {
+ public:
+  Buffer() = default;
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  ~Buffer() { free(data_); }
+
+  T* at_least(size_t count) {
+    if (count <= count_ && data_ != nullptr) return data_;
+    count_ = count + count / 4 + 64;
+    free(data_);
+    data_ = static_cast<T*>(aligned_alloc(64, (count_ * sizeof(T) + 63) / 64 * 64));
+    if (data_ == nullptr) throw std::bad_alloc();
+    return data_;
+  }
+
+ private:
+  T* data_ = nullptr;
+  size_t count_ = 0;
+};
+
+class SplatFrame {
+ public:
+  // Renders the view that `splat` describes; its blocks, camera, images and options are the caller's to fill.
+  void forward(const Splat& splat);
+  // The way back to the pairs and from there to parameters; `gather` says where to.
+  void backward(SplatBackward backward, SplatGather gather);
+  // Sums of the camera's cotangents: d/d cam_from_world [3][4].
+  void camera_gradient(float* grad) const;
+  void seen(bool* out) const;
+
+  int64_t seen_count() const { return s_.seen_count; }
+  int64_t pair_count() const { return s_.pair_count; }
+  const Splat& splat() const { return s_; }
+  // Whether pixels still have the buffers of this frame: false until the first forward.
+  bool rendered() const { return s_.blocks != nullptr; }
+
+ private:
+  Splat s_{};
+  Buffer<float> records_, pair_grads_;
+  Buffer<uint16_t> rects_;
+  Buffer<uint32_t> tile_mask_, tile_count_, keys_[2], order_[2], histograms_, tile_start_, tile_order_, slot_start_,
+      pair_gaussian_, pair_slot_, pair_mask_, tile_done_;
+  Buffer<uint64_t> thread_sums_;
+  Buffer<double> pose_partials_;
+};
+
+}  // namespace recon

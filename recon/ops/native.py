@@ -1,0 +1,23 @@
+"""The native module, and why it is missing when it is."""
+
+from __future__ import annotations
+
+from functools import cache
+from types import ModuleType
+
+from recon.errors import MissingDependencyError
+
+__all__ = ["native"]
+
+
+@cache
+def native() -> ModuleType:
+    """`recon._native`: CPU kernels for this machine's instruction set, CUDA kernels where they were built."""
+    try:
+        from recon import _native
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"recon's native module cannot be loaded ({error}).",
+            advice="Install recon with pip (pip install -c constraints.txt .); running from the source folder is not enough.",
+        ) from error
+    return _native
