@@ -13,65 +13,82 @@
 
 namespace recon::RECON_ISA {
 
-static constexpr int kPad = 16;
-typedef uint8_t bytes __attribute__((vector_size(RECON_LANES)));
+static constexpr int kPad = 16;        // zeros on both sides of a row
+static constexpr int kRowsAtOnce = kPhotometricRowsAtOnce, kRingRows = kPhotometricRingRows;
+static_assert(kRingRows >= 2 * kSsimRadius + kRowsAtOnce, "rings overlap");
 
+// The first `count` lanes where the row ends inside the vector, all of them otherwise.
+template <bool kTail>
 static RECON_HD f32 load_some(const float* from, int count) {
-  if (count >= kLanes) return load(from);
-  f32 v{};
-  for (int i = 0; i < count; ++i) v[i] = from[i];
-  return v;
+  if (!kTail) return load(from);
+  float lanes[kLanes] = {};
+  for (int i = 0; i < count; ++i) lanes[i] = from[i];
+  return load(lanes);
 }
+template <bool kTail>
 static RECON_HD void store_some(float* to, f32 v, int count) {
-  if (count >= kLanes) return store(to, v);
+  if (!kTail) return store(to, v);
   for (int i = 0; i < count; ++i) to[i] = v[i];
 }
+static RECON_HD f32 widen(const uint8_t* from) {
+#if defined(__AVX512F__)
+  return (f32)_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)from)));
+#elif defined(__AVX2__)
+  return (f32)_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)from)));
+#else
+  i32 v;
+  for (int i = 0; i < kLanes; ++i) v[i] = from[i];
+  return __builtin_convertvector(v, f32);
+#endif
+}
 // 0..255 as 0..1.
+template <bool kTail>
 static RECON_HD f32 load_share(const uint8_t* from, int count) {
-  bytes v{};
-  if (count >= kLanes) {
-    __builtin_memcpy(&v, from, sizeof v);
-  } else {
-    for (int i = 0; i < count; ++i) v[i] = from[i];
-  }
-  return __builtin_convertvector(__builtin_convertvector(v, i32), f32) * (1.0f / 255);
+  if (!kTail) return widen(from) * (1.0f / 255);
+  uint8_t lanes[kLanes] = {};
+  for (int i = 0; i < count; ++i) lanes[i] = from[i];
+  return widen(lanes) * (1.0f / 255);
 }
 
-// Rows of one map, the newest eleven.
+// Rows of one map, the newest sixteen.
 struct Ring {
   float* rows;
   int stride;
-  float* row(int i) const { return rows + int64_t((i + 22) % kSsimTaps) * stride; }  // i >= -22
+  float* row(int i) const { return rows + int64_t(i & (kRingRows - 1)) * stride; }  // negative i are rows too
 };
 
 struct Band {
   const PhotometricArgs& args;
   int first, last;   // rows of the gradient
-  int stride;        // floats per scratch row
   int columns;       // width rounded up to lanes
   float weight;      // of a pixel that the mask lets through, in the means over the image
   Ring x, y, squares, product;                  // colours
   Ring slope_x, slope_squares, slope_product;   // weighted
-  float* means[4];                              // one row each, with zeros on both sides
+  float* means[4];                              // kRowsAtOnce rows each, with zeros on both sides
   float* blurred[3];                            // of the slopes, likewise
   double sums[kPhotometricSums];
 };
 
-// Window mean along the column, of the rows around `centre`.
-static void blur_rows(const Ring& ring, int centre, int columns, float* out) {
-  const float* r[kSsimTaps];
-  for (int k = 0; k < kSsimTaps; ++k) r[k] = ring.row(centre - kSsimRadius + k);
-  for (int i = 0; i < columns; i += kLanes) {
-    f32 sum = kSsimWindow[0] * load(r[5] + i);
-    sum += kSsimWindow[1] * (load(r[4] + i) + load(r[6] + i));
-    sum += kSsimWindow[2] * (load(r[3] + i) + load(r[7] + i));
-    sum += kSsimWindow[3] * (load(r[2] + i) + load(r[8] + i));
-    sum += kSsimWindow[4] * (load(r[1] + i) + load(r[9] + i));
-    sum += kSsimWindow[5] * (load(r[0] + i) + load(r[10] + i));
-    store(out + i, sum);
+// Window means along the columns, of kRowsAtOnce rows from `first` on: each row that is read serves all of them.
+static void blur_rows(const Ring& ring, int first, int columns, float* out) {
+  constexpr int kReads = kSsimTaps + kRowsAtOnce - 1;
+  const float* rows[kReads];
+  for (int k = 0; k < kReads; ++k) rows[k] = ring.row(first - kSsimRadius + k);
+  for (int j = 0; j < columns; j += kLanes) {
+    f32 sums[kRowsAtOnce] = {};
+#pragma GCC unroll 16
+    for (int k = 0; k < kReads; ++k) {
+      const f32 v = load(rows[k] + j);
+#pragma GCC unroll 8
+      for (int r = 0; r < kRowsAtOnce; ++r) {
+        const int tap = k - r - kSsimRadius;
+        if (tap >= -kSsimRadius && tap <= kSsimRadius) sums[r] += kSsimWindow[tap < 0 ? -tap : tap] * v;
+      }
+    }
+    for (int r = 0; r < kRowsAtOnce; ++r) store(out + r * ring.stride + j, sums[r]);
   }
 }
-// Window mean along the row at columns `at`...
+// Window means along the row, at the columns from `at` on.
 static RECON_HD f32 blur_columns(const float* at) {
   f32 sum = kSsimWindow[0] * load(at);
   sum += kSsimWindow[1] * (load(at - 1) + load(at + 1));
@@ -82,158 +99,229 @@ static RECON_HD f32 blur_columns(const float* at) {
   return sum;
 }
 
+template <bool kTail>
 static RECON_HD f32 mask_weight(const Band& band, int64_t pixel, int count) {
   if (band.args.mask == nullptr) return all_lanes(band.weight);
-  return load_share(band.args.mask + pixel, count) * band.weight;
+  return load_share<kTail>(band.args.mask + pixel, count) * band.weight;
+}
+
+// Calls `vector` for each full vector of a row, then `tail` for what is left, with the column and the lanes in use.
+template <class Vector, class Tail>
+static RECON_HD void along_row(int width, Vector vector, Tail tail) {
+  int j = 0;
+  for (; j + kLanes <= width; j += kLanes) vector(j, kLanes);
+  if (j < width) tail(j, width - j);
 }
 
 static void clear_row(const Ring& ring, int i, int from, int to) {
   memset(ring.row(i) + from, 0, sizeof(float) * (to - from));
 }
 
-static void colour_row(Band& band, int channel, int i) {
-  const PhotometricArgs& a = band.args;
-  const Ring* const rings[4] = {&band.x, &band.y, &band.squares, &band.product};
-  const bool inside = i >= 0 && i < a.height;
-  const int columns = inside ? a.width : 0;
-  const int64_t plane = int64_t(a.width) * a.height, pixel = int64_t(i) * a.width;
-  float *x_row = band.x.row(i), *y_row = band.y.row(i), *squares = band.squares.row(i), *product = band.product.row(i);
-  float gain[3] = {}, behind = a.background != nullptr ? a.background[channel] : 0.0f, offset = 0;
-  const float target_behind = behind;
-  gain[channel] = 1;
-  if (a.exposure != nullptr) {
-    const float* e = a.exposure + 4 * channel;
-    behind = 0;
-    for (int c = 0; c < 3; ++c) {
-      gain[c] = e[c];
-      if (a.background != nullptr) behind += e[c] * a.background[c];
-    }
-    offset = e[3];
+// How one channel of the compared colours is made of the render's: x = gain . rgb + behind (1 - alpha) + offset.
+struct Mix {
+  bool exposed, composed, cut_out;
+  float gain[3], behind, offset, target_behind;
+};
+
+static Mix mix_of(const PhotometricArgs& a, int channel) {
+  Mix mix{a.exposure != nullptr, a.background != nullptr, a.target_alpha != nullptr, {}, 0, 0, 0};
+  if (mix.composed) mix.target_behind = mix.behind = a.background[channel];
+  if (!mix.exposed) return mix;
+  const float* e = a.exposure + 4 * channel;
+  mix.behind = 0;
+  for (int c = 0; c < 3; ++c) {
+    mix.gain[c] = e[c];
+    if (mix.composed) mix.behind += e[c] * a.background[c];
   }
-  for (int j = 0; j < columns; j += kLanes) {
-    const int count = columns - j;
-    const float* from = a.rgb + pixel + j;
-    f32 x;
-    if (a.exposure != nullptr) {
-      x = gain[0] * load_some(from, count) + gain[1] * load_some(from + plane, count) +
-          gain[2] * load_some(from + 2 * plane, count) + offset;
-    } else {
-      x = load_some(from + channel * plane, count);
-    }
-    if (a.background != nullptr) x += behind * (1.0f - load_some(a.alpha + pixel + j, count));
-    f32 y = load_share(a.target + channel * plane + pixel + j, count);
-    if (a.target_alpha != nullptr) {
-      const f32 cover = load_share(a.target_alpha + pixel + j, count);
-      y = y * cover + target_behind * (1.0f - cover);
-    }
+  mix.offset = e[3];
+  return mix;
+}
+
+template <bool kTail>
+static RECON_HD void colours(const PhotometricArgs& a, const Mix& mix, int channel, int64_t pixel, int count, f32& x,
+                             f32& y) {
+  const int64_t plane = int64_t(a.width) * a.height;
+  if (mix.exposed) {
+    x = mix.gain[0] * load_some<kTail>(a.rgb + pixel, count) +
+        mix.gain[1] * load_some<kTail>(a.rgb + pixel + plane, count) +
+        mix.gain[2] * load_some<kTail>(a.rgb + pixel + 2 * plane, count) + mix.offset;
+  } else {
+    x = load_some<kTail>(a.rgb + pixel + channel * plane, count);
+  }
+  if (mix.composed) x += mix.behind * (1.0f - load_some<kTail>(a.alpha + pixel, count));
+  y = load_share<kTail>(a.target + pixel + channel * plane, count);
+  if (mix.cut_out) {
+    const f32 cover = load_share<kTail>(a.target_alpha + pixel, count);
+    y = y * cover + mix.target_behind * (1.0f - cover);
+  }
+}
+
+static void colour_row(const Band& band, int channel, int i) {
+  const PhotometricArgs a = band.args;
+  const Mix mix = mix_of(a, channel);
+  const bool inside = i >= 0 && i < a.height;
+  const int64_t row = int64_t(i) * a.width;
+  float *x_row = band.x.row(i), *y_row = band.y.row(i), *squares = band.squares.row(i), *product = band.product.row(i);
+  const auto put = [=](int j, f32 x, f32 y) {
     store(x_row + j, x);
     store(y_row + j, y);
     store(squares + j, x * x + y * y);
     store(product + j, x * y);
-  }
-  for (const Ring* ring : rings) clear_row(*ring, i, columns, band.columns);
+  };
+  const auto vector = [&](int j, int count) {
+    f32 x, y;
+    colours<false>(a, mix, channel, row + j, count, x, y);
+    put(j, x, y);
+  };
+  const auto tail = [&](int j, int count) {
+    f32 x, y;
+    colours<true>(a, mix, channel, row + j, count, x, y);
+    put(j, x, y);
+  };
+  const int columns = inside ? a.width : 0;
+  along_row(columns, vector, tail);
+  clear_row(band.x, i, columns, band.columns);
+  clear_row(band.y, i, columns, band.columns);
+  clear_row(band.squares, i, columns, band.columns);
+  clear_row(band.product, i, columns, band.columns);
 }
 
-static void slope_row(Band& band, int i) {
-  const PhotometricArgs& a = band.args;
-  const Ring* const slopes[3] = {&band.slope_x, &band.slope_squares, &band.slope_product};
-  if (i < 0 || i >= a.height) {
-    for (const Ring* ring : slopes) clear_row(*ring, i, 0, band.columns);
-    return;
-  }
-  const Ring* const colours[4] = {&band.x, &band.y, &band.squares, &band.product};
-  for (int k = 0; k < 4; ++k) blur_rows(*colours[k], i, band.columns, band.means[k]);
+// `offset` is where row i lies in `band.means`.
+static void slope_row(Band& band, int i, int64_t offset) {
+  const PhotometricArgs a = band.args;
+  float *x_row = band.slope_x.row(i), *squares_row = band.slope_squares.row(i), *product_row = band.slope_product.row(i);
+  const bool inside = i >= 0 && i < a.height;
+  const int columns = inside ? a.width : 0;
+  const int64_t row = int64_t(i) * a.width;
+  const float* const means[4] = {band.means[0] + offset, band.means[1] + offset, band.means[2] + offset,
+                                 band.means[3] + offset};
   f32 unlike{};
-  for (int j = 0; j < band.columns; j += kLanes) {
-    const SsimMeans<f32> means = {blur_columns(band.means[0] + j), blur_columns(band.means[1] + j),
-                                  blur_columns(band.means[2] + j), blur_columns(band.means[3] + j)};
+  const auto slopes = [&](int j, f32 weight) {
+    const SsimMeans<f32> at = {blur_columns(means[0] + j), blur_columns(means[1] + j),
+                                  blur_columns(means[2] + j), blur_columns(means[3] + j)};
     SsimSlopes<f32> slope;
-    const f32 value = ssim_with_slopes(means, slope);
-    f32 weight = mask_weight(band, int64_t(i) * a.width + j, a.width - j);
-    if (a.width - j < kLanes) {  // lanes beyond the image count nothing
-      for (int k = a.width - j; k < kLanes; ++k) weight[k] = 0;
-    }
-    unlike += weight * (1.0f - value);
+    unlike += weight * (1.0f - ssim_with_slopes(at, slope));
     const f32 slope_weight = weight * -a.ssim_weight;
-    store(band.slope_x.row(i) + j, slope.x * slope_weight);
-    store(band.slope_squares.row(i) + j, slope.squares * slope_weight);
-    store(band.slope_product.row(i) + j, slope.product * slope_weight);
-  }
+    store(x_row + j, slope.x * slope_weight);
+    store(squares_row + j, slope.squares * slope_weight);
+    store(product_row + j, slope.product * slope_weight);
+  };
+  const auto vector = [&](int j, int count) { slopes(j, mask_weight<false>(band, row + j, count)); };
+  const auto tail = [&](int j, int count) {
+    float used[kLanes] = {};  // lanes beyond the image count nothing
+    for (int k = 0; k < count; ++k) used[k] = 1;
+    slopes(j, mask_weight<true>(band, row + j, count) * load(used));
+  };
+  along_row(columns, vector, tail);
+  clear_row(band.slope_x, i, columns, band.columns);
+  clear_row(band.slope_squares, i, columns, band.columns);
+  clear_row(band.slope_product, i, columns, band.columns);
   if (i >= band.first && i < band.last) band.sums[1] += double(sum_lanes(unlike));
 }
 
-static void gradient_row(Band& band, int channel, int i) {
-  const PhotometricArgs& a = band.args;
-  blur_rows(band.slope_x, i, band.columns, band.blurred[0]);
-  blur_rows(band.slope_squares, i, band.columns, band.blurred[1]);
-  blur_rows(band.slope_product, i, band.columns, band.blurred[2]);
+static void slope_rows(Band& band, int first) {
+  blur_rows(band.x, first, band.columns, band.means[0]);
+  blur_rows(band.y, first, band.columns, band.means[1]);
+  blur_rows(band.squares, first, band.columns, band.means[2]);
+  blur_rows(band.product, first, band.columns, band.means[3]);
+  for (int r = 0; r < kRowsAtOnce; ++r) slope_row(band, first + r, int64_t(r) * band.x.stride);
+}
+
+// `offset` is where row i lies in `band.blurred`.
+static void gradient_row(Band& band, int channel, int i, int64_t offset) {
+  const PhotometricArgs a = band.args;
+  const float* const slopes[3] = {band.blurred[0] + offset, band.blurred[1] + offset, band.blurred[2] + offset};
   const float *x_row = band.x.row(i), *y_row = band.y.row(i);
-  const int64_t pixel = int64_t(i) * a.width;
+  const int64_t row = int64_t(i) * a.width;
   float* out = a.grad_rgb + (int64_t(channel) * a.height + i) * a.width;
   f32 distance{};
-  for (int j = 0; j < a.width; j += kLanes) {
+  const auto gradient = [&](int j, f32 weight) {
     const f32 x = load(x_row + j), y = load(y_row + j), difference = x - y;
-    const f32 weight = mask_weight(band, pixel + j, a.width - j);
     const f32 l1_weight = weight * (1.0f - a.ssim_weight);
     distance += weight * absolute(difference);  // zero beyond the image, where x = y = 0
     const f32 sign = where(lt(difference, 0.0f), -l1_weight, where(lt(-difference, 0.0f), l1_weight, 0.0f));
-    const SsimSlopes<f32> blurred = {blur_columns(band.blurred[0] + j), blur_columns(band.blurred[1] + j),
-                                     blur_columns(band.blurred[2] + j)};
-    store_some(out + j, sign + ssim_vjp(x, y, blurred), a.width - j);
-  }
+    const SsimSlopes<f32> blurred = {blur_columns(slopes[0] + j), blur_columns(slopes[1] + j),
+                                     blur_columns(slopes[2] + j)};
+    return sign + ssim_vjp(x, y, blurred);
+  };
+  const auto vector = [&](int j, int count) {
+    store_some<false>(out + j, gradient(j, mask_weight<false>(band, row + j, count)), count);
+  };
+  const auto tail = [&](int j, int count) {
+    store_some<true>(out + j, gradient(j, mask_weight<true>(band, row + j, count)), count);
+  };
+  along_row(a.width, vector, tail);
   band.sums[0] += double(sum_lanes(distance));
 }
 
-// From the gradient in the composed and exposed colours, which lies in `grad_rgb`, to those of its ingredients.
-static void ingredient_row(Band& band, int i) {
-  const PhotometricArgs& a = band.args;
-  const int64_t plane = int64_t(a.width) * a.height, pixel = int64_t(i) * a.width;
-  f32 sums[12] = {};
-  for (int j = 0; j < a.width; j += kLanes) {
-    const int count = a.width - j;
-    f32 g[3], alpha{};
-    for (int c = 0; c < 3; ++c) g[c] = load_some(a.grad_rgb + c * plane + pixel + j, count);
-    if (a.exposure != nullptr) {
-      const float* e = a.exposure;
-      for (int k = 0; k < 3; ++k) {
-        f32 colour = load_some(a.rgb + k * plane + pixel + j, count);
-        if (a.background != nullptr) colour += a.background[k] * (1.0f - load_some(a.alpha + pixel + j, count));
-        for (int c = 0; c < 3; ++c) sums[4 * c + k] += g[c] * colour;
-      }
-      for (int c = 0; c < 3; ++c) sums[4 * c + 3] += g[c];
-      const f32 r = e[0] * g[0] + e[4] * g[1] + e[8] * g[2], s = e[1] * g[0] + e[5] * g[1] + e[9] * g[2],
-                t = e[2] * g[0] + e[6] * g[1] + e[10] * g[2];
-      g[0] = r, g[1] = s, g[2] = t;
-      for (int c = 0; c < 3; ++c) store_some(a.grad_rgb + c * plane + pixel + j, g[c], count);
-    }
-    if (a.background != nullptr) {
-      for (int c = 0; c < 3; ++c) alpha -= a.background[c] * g[c];
-    }
-    store_some(a.grad_alpha + pixel + j, alpha, count);
+static void gradient_rows(Band& band, int channel, int first) {
+  blur_rows(band.slope_x, first, band.columns, band.blurred[0]);
+  blur_rows(band.slope_squares, first, band.columns, band.blurred[1]);
+  blur_rows(band.slope_product, first, band.columns, band.blurred[2]);
+  for (int r = 0; r < kRowsAtOnce && first + r < band.last; ++r) {
+    gradient_row(band, channel, first + r, int64_t(r) * band.x.stride);
   }
+}
+
+// From the gradient in the composed and exposed colours, which lies in `grad_rgb`, to those of its ingredients.
+template <bool kTail>
+static RECON_HD void ingredients(const PhotometricArgs& a, int64_t pixel, int count, f32* sums) {
+  const int64_t plane = int64_t(a.width) * a.height;
+  f32 g[3], grad_alpha{};
+  for (int c = 0; c < 3; ++c) g[c] = load_some<kTail>(a.grad_rgb + c * plane + pixel, count);
+  if (a.exposure != nullptr) {
+    const float* e = a.exposure;
+    f32 behind{};
+    if (a.background != nullptr) behind = 1.0f - load_some<kTail>(a.alpha + pixel, count);
+    for (int k = 0; k < 3; ++k) {
+      f32 colour = load_some<kTail>(a.rgb + k * plane + pixel, count);
+      if (a.background != nullptr) colour += a.background[k] * behind;
+      for (int c = 0; c < 3; ++c) sums[4 * c + k] += g[c] * colour;
+    }
+    for (int c = 0; c < 3; ++c) sums[4 * c + 3] += g[c];
+    const f32 red = e[0] * g[0] + e[4] * g[1] + e[8] * g[2], green = e[1] * g[0] + e[5] * g[1] + e[9] * g[2],
+              blue = e[2] * g[0] + e[6] * g[1] + e[10] * g[2];
+    g[0] = red, g[1] = green, g[2] = blue;
+    for (int c = 0; c < 3; ++c) store_some<kTail>(a.grad_rgb + c * plane + pixel, g[c], count);
+  }
+  if (a.background != nullptr) {
+    for (int c = 0; c < 3; ++c) grad_alpha -= a.background[c] * g[c];
+  }
+  store_some<kTail>(a.grad_alpha + pixel, grad_alpha, count);
+}
+
+static void ingredient_row(Band& band, int i) {
+  const PhotometricArgs a = band.args;
+  const int64_t row = int64_t(i) * a.width;
+  f32 sums[12] = {};
+  along_row(
+      a.width, [&](int j, int count) { ingredients<false>(a, row + j, count, sums); },
+      [&](int j, int count) { ingredients<true>(a, row + j, count, sums); });
   if (a.exposure == nullptr) return;
   for (int k = 0; k < 12; ++k) band.sums[2 + k] += double(sum_lanes(sums[k]));
 }
 
 static void photometric_band(const PhotometricArgs& a, int index, float weight, float* scratch) {
   const int bands = photometric_bands(a.height), stride = photometric_stride(a.width);
-  Band band{a,  int(int64_t(a.height) * index / bands), int(int64_t(a.height) * (index + 1) / bands), stride,
+  Band band{a,  int(int64_t(a.height) * index / bands), int(int64_t(a.height) * (index + 1) / bands),
             (a.width + kLanes - 1) / kLanes * kLanes, weight, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}};
   Ring* const rings[7] = {&band.x,       &band.y,             &band.squares,      &band.product,
                           &band.slope_x, &band.slope_squares, &band.slope_product};
   float* next = scratch + kPad;
-  for (Ring* ring : rings) {
-    *ring = {next, stride};
-    next += int64_t(kSsimTaps) * stride;
-  }
-  memset(next - kPad, 0, sizeof(float) * 7 * stride);
-  for (int k = 0; k < 4; ++k) band.means[k] = next + int64_t(k) * stride;
-  for (int k = 0; k < 3; ++k) band.blurred[k] = next + int64_t(k + 4) * stride;
+  const auto take = [&](int rows) {
+    float* const taken = next;
+    next += int64_t(rows) * stride;
+    return taken;
+  };
+  for (Ring* ring : rings) *ring = {take(kRingRows), stride};
+  memset(next - kPad, 0, sizeof(float) * 7 * kRowsAtOnce * stride);
+  for (int k = 0; k < 4; ++k) band.means[k] = take(kRowsAtOnce);
+  for (int k = 0; k < 3; ++k) band.blurred[k] = take(kRowsAtOnce);
   for (int channel = 0; channel < 3; ++channel) {
-    for (int i = band.first - 2 * kSsimRadius; i < band.last + 2 * kSsimRadius; ++i) {
-      colour_row(band, channel, i);
-      if (i >= band.first) slope_row(band, i - kSsimRadius);
-      if (i >= band.first + 2 * kSsimRadius) gradient_row(band, channel, i - 2 * kSsimRadius);
+    for (int i = band.first - 2 * kSsimRadius; i < band.last + 2 * kSsimRadius; i += kRowsAtOnce) {
+      for (int r = 0; r < kRowsAtOnce; ++r) colour_row(band, channel, i + r);
+      if (i >= band.first) slope_rows(band, i - kSsimRadius);
+      if (i >= band.first + 2 * kSsimRadius) gradient_rows(band, channel, i - 2 * kSsimRadius);
     }
   }
   for (int i = band.first; i < band.last; ++i) ingredient_row(band, i);

@@ -29,8 +29,13 @@ constexpr int photometric_bands(int height) {
   if (height < 34) return 1;
   return 2 * ((height + 34) / 68 > 0 ? (height + 34) / 68 : 1);
 }
-// Floats per row: the image's columns rounded up to 16, and 16 zeros on both sides for the window to reach into.
-constexpr int photometric_stride(int width) { return (width + 15) / 16 * 16 + 32; }
-constexpr int64_t photometric_scratch(int width) { return int64_t(7 * 11 + 7) * photometric_stride(width); }
+// Rows a stage takes at a time, and rows of a map kept for the next stage.
+constexpr int kPhotometricRowsAtOnce = 5, kPhotometricRingRows = 16;
+// Floats per row of scratch: the image's columns and 16 zeros on both sides for the window to reach into. An odd number
+// of cache lines, so that rows do not compete for the same places of the cache.
+constexpr int photometric_stride(int width) { return (((width + 15) / 16 + 2) | 1) * 16; }
+constexpr int64_t photometric_scratch(int width) {
+  return int64_t(7) * (kPhotometricRingRows + kPhotometricRowsAtOnce) * photometric_stride(width);
+}
 
 }  // namespace recon
