@@ -105,6 +105,113 @@ void bind_splat(nb::module_& m) {
       .def_prop_ro("pair_count", &SplatFrame::pair_count);
 }
 
+// --- photometric: how far a render is from a photo, and the gradient -------------------------------------------------
+
+template <class T>
+bool is_image(const Maybe<T, 2>& image, size_t height, size_t width) {
+  return !image.has_value() || (image->shape(0) == height && image->shape(1) == width);
+}
+
+nb::tuple photometric_workspace(int width, int height) {
+  return nb::make_tuple(photometric_scratch(width), photometric_bands(height));
+}
+
+void photometric(Array<const float, 3> rgb, Array<const float, 2> alpha, Array<const uint8_t, 3> target,
+                 Maybe<const float, 1> background, Maybe<const float, 2> exposure,
+                 Maybe<const uint8_t, 2> target_alpha, Maybe<const uint8_t, 2> mask, float ssim_weight,
+                 Array<float, 3> grad_rgb, Array<float, 2> grad_alpha, Maybe<float, 2> grad_exposure,
+                 Array<float, 1> losses, Array<float, 2> scratch, Array<double, 2> partial) {
+  const size_t height = alpha.shape(0), width = alpha.shape(1);
+  expect(height > 0 && width > 0, "the image is empty");
+  for (int i = 0; i < 3; ++i) {
+    const size_t size = i == 0 ? 3 : alpha.shape(i - 1);
+    expect(rgb.shape(i) == size && target.shape(i) == size && grad_rgb.shape(i) == size, "images differ in size");
+  }
+  expect(grad_alpha.shape(0) == height && grad_alpha.shape(1) == width && is_image(target_alpha, height, width) &&
+             is_image(mask, height, width),
+         "images differ in size");
+  expect(!background.has_value() || background->shape(0) == 3, "background must be [3]");
+  expect(exposure.has_value() == grad_exposure.has_value(), "exposure and its gradient go together");
+  expect(!exposure.has_value() || (exposure->size() == 12 && grad_exposure->size() == 12), "exposure must be [3, 4]");
+  expect(losses.shape(0) == 3 && int64_t(scratch.shape(1)) >= photometric_scratch(int(width)) &&
+             int(partial.shape(0)) >= photometric_bands(int(height)) && partial.shape(1) == kPhotometricSums,
+         "the workspace is for another size");
+  PhotometricArgs a{};
+  a.width = int(width), a.height = int(height), a.threads = int(scratch.shape(0));
+  a.rgb = rgb.data(), a.alpha = alpha.data(), a.target = target.data();
+  a.background = data_or_null(background), a.exposure = data_or_null(exposure);
+  a.target_alpha = data_or_null(target_alpha), a.mask = data_or_null(mask);
+  a.ssim_weight = ssim_weight;
+  a.grad_rgb = grad_rgb.data(), a.grad_alpha = grad_alpha.data(), a.grad_exposure = data_or_null(grad_exposure);
+  a.losses = losses.data(), a.scratch = scratch.data(), a.partial = partial.data();
+  nb::gil_scoped_release release;
+  kernels().photometric(a);
+}
+
+void bind_photometric(nb::module_& m) {
+  m.def("photometric_workspace", &photometric_workspace, "width"_a, "height"_a);
+  m.def("photometric", &photometric, "rgb"_a, "alpha"_a, "target"_a, "background"_a.none(), "exposure"_a.none(),
+        "target_alpha"_a.none(), "mask"_a.none(), "ssim_weight"_a, "grad_rgb"_a, "grad_alpha"_a,
+        "grad_exposure"_a.none(), "losses"_a, "scratch"_a, "partial"_a);
+}
+
+// --- adam, mcmc: what happens to blocks of Gaussians after the gradient ----------------------------------------------
+
+void expect_alike(const Array<float, 3>& blocks, const Array<const float, 3>& others) {
+  expect(blocks.shape(0) == others.shape(0) && blocks.shape(1) == others.shape(1) && blocks.shape(2) == kBlock &&
+             others.shape(2) == kBlock,
+         "blocks, gradients and moments must all be [b, c, 16]");
+}
+
+void adam_step(Array<float, 3> blocks, Array<float, 3> first, Array<float, 3> second, Array<const float, 3> grads,
+               Array<const float, 1> learning_rates, Maybe<const bool, 1> seen, int64_t step, double beta1,
+               double beta2, double epsilon, int threads) {
+  expect_alike(blocks, grads);
+  expect_alike(first, grads);
+  expect_alike(second, grads);
+  expect(blocks.shape(1) <= kMaxAdamPlanes && learning_rates.shape(0) == blocks.shape(1),
+         "one learning rate per plane is needed");
+  expect(!seen.has_value() || seen->shape(0) == blocks.shape(0) * kBlock, "one flag per Gaussian is needed");
+  expect(step >= 1 && threads >= 1, "step and threads count from 1");
+  AdamArgs a{};
+  a.blocks = blocks.data(), a.first = first.data(), a.second = second.data(), a.grads = grads.data();
+  a.learning_rates = learning_rates.data(), a.seen = data_or_null(seen);
+  a.block_count = int64_t(blocks.shape(0)), a.step = step, a.planes = int(blocks.shape(1)), a.threads = threads;
+  a.beta1 = beta1, a.beta2 = beta2, a.epsilon = epsilon;
+  nb::gil_scoped_release release;
+  kernels().adam_step(a);
+}
+
+void mcmc_noise(Array<float, 3> blocks, float scale, uint64_t seed, uint64_t step, int threads) {
+  expect(blocks.shape(1) > kOpacity && blocks.shape(2) == kBlock, "blocks must be [b, c, 16]");
+  expect(threads >= 1, "threads count from 1");
+  NoiseArgs a{};
+  a.blocks = blocks.data(), a.block_count = int64_t(blocks.shape(0)), a.planes = int(blocks.shape(1));
+  a.threads = threads, a.scale = scale, a.seed = seed, a.step = step;
+  nb::gil_scoped_release release;
+  kernels().mcmc_noise(a);
+}
+
+void mcmc_relocate(Array<const float, 1> opacities, Array<const float, 2> scales, Array<const int64_t, 1> copies,
+                   Array<float, 1> new_opacities, Array<float, 2> new_scales) {
+  const size_t count = opacities.shape(0);
+  expect(scales.shape(0) == count && scales.shape(1) == 3 && copies.shape(0) == count &&
+             new_opacities.shape(0) == count && new_scales.shape(0) == count && new_scales.shape(1) == 3,
+         "opacities, scales and copies differ in number");
+  RelocateArgs a{};
+  a.opacities = opacities.data(), a.scales = scales.data(), a.copies = copies.data(), a.count = int64_t(count);
+  a.new_opacities = new_opacities.data(), a.new_scales = new_scales.data();
+  nb::gil_scoped_release release;
+  kernels().mcmc_relocate(a);
+}
+
+void bind_updates(nb::module_& m) {
+  m.def("adam_step", &adam_step, "blocks"_a, "first"_a, "second"_a, "grads"_a, "learning_rates"_a, "seen"_a.none(),
+        "step"_a, "beta1"_a, "beta2"_a, "epsilon"_a, "threads"_a);
+  m.def("mcmc_noise", &mcmc_noise, "blocks"_a, "scale"_a, "seed"_a, "step"_a, "threads"_a);
+  m.def("mcmc_relocate", &mcmc_relocate, "opacities"_a, "scales"_a, "copies"_a, "new_opacities"_a, "new_scales"_a);
+}
+
 // --- the machine ----------------------------------------------------------------------------------------------------
 
 void bind_machine(nb::module_& m) {
@@ -117,5 +224,7 @@ void bind_machine(nb::module_& m) {
 
 NB_MODULE(_native, m) {
   recon::bind_splat(m);
+  recon::bind_photometric(m);
+  recon::bind_updates(m);
   recon::bind_machine(m);
 }

@@ -2,22 +2,20 @@
 #include "ops/adam.h"
 
 #include "math/adam.h"
+#include "ops/entry_points.h"
 
 namespace recon::RECON_ISA {
-
-static constexpr int kWidth = 16;      // Gaussians in a block
-static constexpr int kMaxPlanes = 64;  // 11 and 3 (degree + 1)^2, at most 59
 
 static void adam_block(const AdamArgs& a, const AdamStep* steps, int64_t block) {
   uint32_t seen = 0xffff;
   if (a.seen != nullptr) {
     seen = 0;
-    for (int i = 0; i < kWidth; ++i) seen |= uint32_t(a.seen[block * kWidth + i]) << i;
+    for (int i = 0; i < kBlock; ++i) seen |= uint32_t(a.seen[block * kBlock + i]) << i;
     if (seen == 0) return;
   }
   for (int plane = 0; plane < a.planes; ++plane) {
-    for (int lane = 0; lane < kWidth; lane += kLanes) {
-      const int64_t at = (block * a.planes + plane) * kWidth + lane;
+    for (int lane = 0; lane < kBlock; lane += kLanes) {
+      const int64_t at = (block * a.planes + plane) * kBlock + lane;
       const Mask<f32> moves = mask_of(seen >> lane);
       const f32 p0 = load(a.blocks + at), m0 = load(a.first + at), v0 = load(a.second + at);
       f32 p = p0, m = m0, v = v0;
@@ -30,7 +28,7 @@ static void adam_block(const AdamArgs& a, const AdamStep* steps, int64_t block) 
 }
 
 void adam_step(const AdamArgs& a) {
-  AdamStep steps[kMaxPlanes];
+  AdamStep steps[kMaxAdamPlanes];
   for (int plane = 0; plane < a.planes; ++plane) {
     steps[plane] = adam_at(a.step, double(a.learning_rates[plane]), a.beta1, a.beta2, a.epsilon);
   }

@@ -4,6 +4,8 @@
 
 namespace recon {
 
+constexpr int kMaxAdamPlanes = 64;  // a block has 11 + 3 (degree + 1)^2, at most 59
+
 struct AdamArgs {
   float *blocks, *first, *second;  // [block_count planes 16], updated in place
   const float* grads;              // [block_count planes 16]

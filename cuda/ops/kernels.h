@@ -1,5 +1,8 @@
 // The CPU kernels, one table of them per instruction set. `kernels()` is the best table this machine can run.
 #pragma once
+#include "ops/adam.h"
+#include "ops/mcmc.h"
+#include "ops/photometric.h"
 #include "ops/splat.h"
 
 namespace recon {
@@ -12,6 +15,10 @@ struct Kernels {
   void (*splat_blend)(const Splat&);
   void (*splat_blend_backward)(const Splat&, const SplatBackward&);
   void (*splat_gather)(const Splat&, const SplatGather&);
+  void (*photometric)(const PhotometricArgs&);
+  void (*adam_step)(const AdamArgs&);
+  void (*mcmc_noise)(const NoiseArgs&);
+  void (*mcmc_relocate)(const RelocateArgs&);
 };
 
 const Kernels& kernels();

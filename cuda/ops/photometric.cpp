@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "math/ssim.h"
+#include "ops/entry_points.h"
 
 namespace recon::RECON_ISA {
 

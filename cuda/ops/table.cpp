@@ -10,6 +10,7 @@ namespace recon::RECON_ISA {
 extern const Kernels table;
 const Kernels table = {
     RECON_NAME(RECON_ISA), splat_project, splat_sort, splat_emit, splat_blend, splat_blend_backward, splat_gather,
+    photometric,          adam_step,     mcmc_noise, mcmc_relocate,
 };
 
 }  // namespace recon::RECON_ISA

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from recon.ops.native import native
+
 __all__ = ["Moments", "adam_step", "adam_step_reference"]
 
 BETAS = (0.9, 0.999)
@@ -42,9 +44,7 @@ def adam_step(
     epsilon: float = EPSILON,
 ) -> None:
     """Update `blocks` and `moments` in place. `step` counts from 1; `seen` has a flag for each of the 16 b places."""
-    from recon import _native
-
-    _native.adam_step(
+    native().adam_step(
         blocks.detach(),
         moments.first,
         moments.second,

@@ -14,7 +14,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-__all__ = ["Relocated", "add_noise", "add_noise_reference", "philox", "relocate", "relocate_reference", "standard_normals"]
+from recon.ops.native import native
+
+__all__ = [
+    "Relocated",
+    "add_noise",
+    "add_noise_reference",
+    "philox",
+    "relocate",
+    "relocate_reference",
+    "standard_normals",
+]
 
 NOISE_SHARPNESS = 100.0
 """k of eq. 8."""
@@ -39,9 +49,7 @@ def add_noise(blocks: Float[Tensor, "b c 16"], *, scale: float, seed: int, step:
     `scale` is the learning rate of the positions times the paper's noise rate (5e5). Gaussians so opaque that they
     would move by less than 1e-10 of `scale` times their variance do not move.
     """
-    from recon import _native
-
-    _native.mcmc_noise(blocks.detach(), scale, seed, step, torch.get_num_threads())
+    native().mcmc_noise(blocks.detach(), scale, seed, step, torch.get_num_threads())
 
 
 def add_noise_reference(blocks: Float[Tensor, "b c 16"], *, scale: float, seed: int, step: int) -> None:
@@ -57,18 +65,14 @@ def add_noise_reference(blocks: Float[Tensor, "b c 16"], *, scale: float, seed: 
     values[:, :3] += noise.view(len(blocks), 16, 3).transpose(1, 2)
 
 
-def relocate(
-    opacities: Float[Tensor, "g"], scales: Float[Tensor, "g 3"], copies: Int[Tensor, "g"]
-) -> Relocated:
+def relocate(opacities: Float[Tensor, "g"], scales: Float[Tensor, "g 3"], copies: Int[Tensor, "g"]) -> Relocated:
     """Opacity and scales of each of `copies` Gaussians that take the place of one, after the activations.
 
     `copies` counts the original too: 1 changes nothing. The reference implementation caps it at 51; so should callers.
     """
-    from recon import _native
-
     result = Relocated(torch.empty_like(opacities), torch.empty_like(scales))
     opacities = opacities.detach().clamp(max=LARGEST_OPACITY)
-    _native.mcmc_relocate(opacities, scales.detach().contiguous(), copies.long(), result.opacities, result.scales)
+    native().mcmc_relocate(opacities, scales.detach().contiguous(), copies.long(), result.opacities, result.scales)
     return result
 
 

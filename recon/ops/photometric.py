@@ -18,6 +18,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from recon.ops.native import native
+
 __all__ = [
     "PhotometricGradient",
     "photometric",
@@ -58,14 +60,11 @@ def photometric_with_gradient(
     Compared are `exposure @ [rgb + (1 - alpha) background, 1]` and `target a + background (1 - a)`, where `a` is
     `target_alpha`; no background is a black one. A mask of zeros gives a loss and a gradient of zero.
     """
-    from recon import _native
-
     height, width = alpha.shape
-    threads = torch.get_num_threads()
     grad_rgb, grad_alpha = torch.empty_like(rgb), torch.empty_like(alpha)
     grad_exposure = None if exposure is None else torch.empty_like(exposure)
     losses = torch.empty(3)
-    _native.photometric(
+    native().photometric(
         rgb.detach(),
         alpha.detach(),
         target,
@@ -78,8 +77,7 @@ def photometric_with_gradient(
         grad_alpha,
         grad_exposure,
         losses,
-        *_workspace(width, height, threads),
-        threads,
+        *_workspace(width, height, torch.get_num_threads()),
     )
     return PhotometricGradient(*losses.unbind(), rgb=grad_rgb, alpha=grad_alpha, exposure=grad_exposure)
 
@@ -181,7 +179,5 @@ def _blur(maps: Float[Tensor, "m c h w"]) -> Float[Tensor, "m c h w"]:
 @lru_cache(maxsize=4)
 def _workspace(width: int, height: int, threads: int) -> tuple[Tensor, Tensor]:
     """Memory that the kernel works in; it keeps nothing there between calls."""
-    from recon import _native
-
-    floats, bands = _native.photometric_workspace(width, height)
+    floats, bands = native().photometric_workspace(width, height)
     return torch.empty(threads, floats), torch.empty(bands, 16, dtype=torch.float64)
