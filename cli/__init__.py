@@ -1,0 +1,1 @@
+"""The command `recon`: parse, call, print, exit code."""

@@ -1,0 +1,59 @@
+"""Running one command: options from the command line, the result or the error to the person."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from recon.cli.console import Console
+from recon.cli.interruption import interrupt_on_termination
+from recon.errors import ReconError
+
+__all__ = ["INTERRUPTED", "Talk", "run_command"]
+
+INTERRUPTED = 130
+"""Exit code of a command stopped by Ctrl-C."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Talk:
+    """Options of every command."""
+
+    quiet: bool = False
+    """Say nothing but errors."""
+    json: bool = False
+    """Print the result as one JSON object on stdout; everything else goes to stderr."""
+
+
+def run_command(name: str, arguments: Sequence[str], started: float) -> int:
+    console = Console(quiet="--quiet" in arguments, started=started)
+    interrupt_on_termination()
+    try:
+        module = importlib.import_module(f"recon.cli.{name}")
+        prepare = getattr(module, "arguments", list)
+        options = _parse(module.Options, name, prepare(arguments))
+        result: dict[str, Any] | None = module.run(options, console)
+        if options.json and result is not None:
+            print(json.dumps(result, allow_nan=False, default=str), flush=True)
+        return 0
+    except ReconError as error:
+        console.error(error.message, error.advice)
+        return 2
+    except KeyboardInterrupt as interruption:
+        console.error("Interrupted.", str(interruption))
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parse(options: type, name: str, arguments: Sequence[str]) -> Any:
+    import tyro
+
+    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.CascadeSubcommandArgs, tyro.conf.OmitSubcommandPrefixes)
+    return tyro.cli(options, args=list(arguments), prog=f"recon {name}", config=config)

@@ -1,0 +1,73 @@
+"""`recon eval`: scores on the held-out photos."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from recon.cli.command import Talk
+from recon.cli.console import Console
+from recon.cli.finishing import together
+from recon.cli.opening import open_run, scene_with_photos
+from recon.errors import RunError
+from recon.evaluation import evaluate
+from recon.types import Metrics
+
+__all__ = ["Options", "run"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Talk):
+    """How good a run is, on the photos it never saw.
+
+    PSNR in dB and SSIM (0 to 1) of each held-out photo against the render of its view, and their means.
+    """
+
+    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """A folder that recon train wrote."""
+    images: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Where the photos are now, if they were moved."""
+
+
+def run(options: Options, console: Console) -> dict[str, Any]:
+    opened = open_run(options.folder)
+    scene = scene_with_photos(opened.run, opened.config, options.images)
+    if len(scene.test) == 0:
+        raise RunError(
+            f"{options.folder} held out no photo to measure with.", advice="Train with --hold-out 8 to measure."
+        )
+    with console.stage("evaluate") as stage:
+        scores = []
+        for done, index in enumerate(scene.test):
+            stage.progress(done / len(scene.test), scene.names[index])
+            scores.append(evaluate(opened.model, scene, [index]))
+        metrics = together(scores)
+        stage.result = f"{1 / max(metrics.seconds_per_frame, 1e-9):.0f} frames/s"
+    if not options.json:
+        _print_table(metrics)
+    return {
+        "run": str(options.folder),
+        "step": opened.step,
+        "psnr": _finite(metrics.psnr),
+        "ssim": _finite(metrics.ssim),
+        "views": [
+            {"name": view.name, "psnr": _finite(view.psnr), "ssim": _finite(view.ssim)} for view in metrics.views
+        ],
+    }
+
+
+def _print_table(metrics: Metrics) -> None:
+    width = max(len("mean"), *(len(view.name) for view in metrics.views))
+    print(f"{'photo':<{width}}  {'PSNR dB':>8}  {'SSIM':>6}")
+    for view in metrics.views:
+        print(f"{view.name:<{width}}  {view.psnr:>8.2f}  {view.ssim:>6.3f}")
+    print(f"{'mean':<{width}}  {metrics.psnr:>8.2f}  {metrics.ssim:>6.3f}")
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no NaN: a photo masked all over has no score."""
+    return None if math.isnan(value) else value

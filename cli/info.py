@@ -1,0 +1,128 @@
+"""`recon info`: what something is that lies on the disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from recon.cli.command import Talk
+from recon.cli.console import Console
+from recon.errors import InputError
+
+__all__ = ["Options", "run"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Talk):
+    """What a run, splat file, COLMAP model, transforms.json or photo folder is, and what it holds."""
+
+    path: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PATH")]
+    """File or folder."""
+
+
+def run(options: Options, console: Console) -> dict[str, Any]:
+    found = _describe(options.path)
+    if not options.json:
+        width = max(len(name) for name in found)
+        for name, value in found.items():
+            shown = ", ".join(str(item) for item in value) if isinstance(value, list) else value
+            print(f"{name.replace('_', ' '):<{width}}  {shown if shown not in (None, '') else 'none'}")
+    return found
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    from recon.io.posed import find_posed
+
+    if not path.exists():
+        raise InputError(f"{path} does not exist.", advice="Check the path.")
+    if path.suffix.lower() == ".ply":
+        return _splats(path)
+    if (path / "config.toml").is_file():
+        return _run(path)
+    if path.is_file() and path.suffix.lower() == ".json":
+        from recon.io.transforms import read_transforms
+
+        return _posed("transforms", path, read_transforms(path))
+    if path.is_file():
+        raise InputError(f"{path} is nothing that recon knows.", advice="Pass a run, a .ply, a model or a folder.")
+    posed = find_posed(path)
+    return _posed(posed.kind, posed.path, posed.read()) if posed is not None else _photos(path)
+
+
+def _run(path: Path) -> dict[str, Any]:
+    from recon.io.run import Run
+
+    run = Run.open(path)
+    config = run.read_config()
+    records = run.read_metrics()
+    found = {
+        "kind": "run",
+        "path": str(path),
+        "images": config.get("options", {}).get("images"),
+        "photos": config.get("inputs", {}).get("photos"),
+        "image_size": config.get("scene", {}).get("image_size"),
+        "seed": config.get("options", {}).get("seed"),
+        "version": config.get("recon", {}).get("version"),
+        "trained": run.has_checkpoint,
+        "exports": sorted(file.name for file in run.exports.glob("*")),
+    }
+    if records:
+        found |= {name: records[-1].get(name) for name in ("step", "gaussians", "seconds")}
+    return found
+
+
+def _splats(path: Path) -> dict[str, Any]:
+    from recon.io.ply import read_ply
+    from recon.io.ply_header import read_header
+
+    header = read_header(path)
+    if "f_dc_0" not in header.names and "packed_position" not in header.names:
+        kind = "mesh" if header.faces > 0 else "point cloud"
+        return {"kind": kind, "path": str(path), "points": header.count, "faces": header.faces}
+    gaussians = read_ply(path)
+    if len(gaussians) == 0:
+        return {"kind": "splats", "path": str(path), "gaussians": 0}
+    return {
+        "kind": "splats",
+        "path": str(path),
+        "gaussians": len(gaussians),
+        "sh_degree": gaussians.sh_degree,
+        "antialiased": gaussians.antialiased,
+        "up": header.note("up"),
+        "lowest": [round(float(value), 4) for value in gaussians.means.amin(dim=0)],
+        "highest": [round(float(value), 4) for value in gaussians.means.amax(dim=0)],
+        "bytes": path.stat().st_size,
+    }
+
+
+def _posed(kind: str, path: Path, reconstruction: Any) -> dict[str, Any]:
+    sizes = sorted({f"{view.lens.width}x{view.lens.height}" for view in reconstruction.views})
+    return {
+        "kind": kind,
+        "path": str(path),
+        "views": len(reconstruction.views),
+        "points": len(reconstruction.points),
+        "lenses": sorted({view.lens.model for view in reconstruction.views}),
+        "sizes": sizes,
+        "test_views": sum(view.split == "test" for view in reconstruction.views),
+        "left_out": [f"{item.name}: {item.reason}" for item in reconstruction.left_out],
+    }
+
+
+def _photos(path: Path) -> dict[str, Any]:
+    from recon.io.photos import read_capture
+
+    capture = read_capture(path)
+    return {
+        "kind": "photos",
+        "path": str(path),
+        "photos": len(capture.photos),
+        "sizes": sorted({f"{photo.width}x{photo.height}" for photo in capture.photos}),
+        "with_focal": sum(photo.focal is not None for photo in capture.photos),
+        "with_mask": sum(photo.mask is not None for photo in capture.photos),
+        "ordered": capture.ordered,
+        "left_out": [f"{item.name}: {item.reason}" for item in capture.left_out],
+    }

@@ -1,0 +1,75 @@
+"""Entry of the command `recon`: finds the command's module, and only that one is imported.
+
+A command is a module here with a frozen dataclass `Options` (its docstrings are the help) and
+`run(options, console) -> dict`, whose result is what `--json` prints (None: it printed its own); and one line in
+`COMMANDS`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+
+STARTED = time.monotonic()
+
+COMMANDS = {
+    "train": "Photos to a scene you can orbit and keep.",
+    "poses": "Photos to camera poses: a COLMAP model.",
+    "eval": "How good a run is, on the photos it never saw.",
+    "render": "Pictures from a run: its photos' views, or an orbit as a video.",
+    "export": "A run as a file other programs open.",
+    "view": "Orbit a run or a splat file in the browser.",
+    "info": "What a run, splat file, COLMAP model or photo folder is.",
+}
+
+__all__ = ["COMMANDS", "main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code. 0 done, 2 something you can mend, 130 interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if len(arguments) == 0 or arguments[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0 if arguments else 2
+    if arguments[0] in ("--version", "version"):
+        from recon import __version__
+
+        print(f"recon {__version__}")
+        return 0
+    if arguments[0] not in COMMANDS:
+        return _unknown(arguments[0])
+    from recon.cli.command import run_command
+
+    return run_command(arguments[0], arguments[1:], STARTED)
+
+
+def _help() -> str:
+    rows = "\n".join(f"  {name:<8}{what}" for name, what in COMMANDS.items())
+    return f"""usage: recon COMMAND [OPTIONS]
+
+Photos in, a 3D scene to orbit and keep out. Start with:
+
+  recon train --images ./scene
+
+commands:
+{rows}
+
+recon COMMAND --help     what a command takes
+recon --version          which version this is"""
+
+
+def _unknown(name: str) -> int:
+    import difflib
+
+    print(f"recon has no command {name!r}.", file=sys.stderr)
+    near = difflib.get_close_matches(name, COMMANDS, n=1)
+    if near:
+        print(f"Did you mean recon {near[0]}?", file=sys.stderr)
+    else:
+        print(f"The commands are {', '.join(COMMANDS)}; recon --help says what they do.", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

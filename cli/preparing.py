@@ -1,0 +1,118 @@
+"""Everything before the first training step: posed photos, the scene, how long to train. Or all that from a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recon.cli.console import Console
+from recon.cli.duration import Deadline
+from recon.cli.fingerprint import fingerprint
+from recon.cli.opening import scene_with_photos
+from recon.cli.posing import posed_photos
+from recon.errors import InputError
+from recon.io.colmap import write_colmap
+from recon.io.resolution import choose_image_size, this_machine
+from recon.io.run import Run
+from recon.io.scene import load_scene
+from recon.io.scene_file import read_reconstruction, write_scene
+from recon.training import TrainConfig
+from recon.types import Reconstruction, Scene
+
+if TYPE_CHECKING:
+    from recon.cli.train import Options
+
+__all__ = ["Prepared", "prepare"]
+
+_LEAST_TRAINING = 5.0
+"""Seconds of training under which a budget makes no sense."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What training starts from."""
+
+    reconstruction: Reconstruction
+    photos: int
+    """How many there were, posed or not."""
+    scene: Scene
+    config: TrainConfig
+    transparent: bool
+    """The photos have an alpha channel: they are seen over white."""
+
+
+def prepare(run: Run, options: Options, deadline: Deadline, console: Console) -> Prepared:
+    """The scene of the photos; of a run that got as far before, that one again."""
+    kept = run.read_config()
+    if "scene" in kept:
+        return _prepared_again(run, kept, options, console)
+    assert options.images is not None
+    posed = posed_photos(
+        options.images,
+        colmap=options.colmap,
+        masks=options.masks,
+        config=options.poses,
+        workspace=run.sfm,
+        console=console,
+    )
+    image_size = options.image_size or _affordable_size(posed.reconstruction, console)
+    scene, transparent = _scene(posed.reconstruction, image_size, options, console)
+    with console.stage("store") as stage:
+        write_colmap(posed.reconstruction, run.sfm)
+        write_scene(run.scene, posed.reconstruction, scene)
+        inputs = {"photos": posed.photos, "hash": fingerprint(posed.reconstruction)}
+        stage.result = f"cameras and points in {run.sfm}"
+    config = _train_config(scene, options, deadline)
+    described = {"image_size": image_size, "transparent": transparent}
+    length = {name: value for name, value in (("steps", config.steps), ("budget", config.budget)) if value is not None}
+    run.write_config(kept | {"inputs": inputs, "scene": described, "training": length})
+    return Prepared(posed.reconstruction, posed.photos, scene, config, transparent)
+
+
+def _affordable_size(reconstruction: Reconstruction, console: Console) -> int:
+    sizes = [(view.lens.width, view.lens.height) for view in reconstruction.views]
+    if len(sizes) == 0:
+        raise InputError("No photo has a pose.", advice="Take more photos that overlap.")
+    chosen = choose_image_size(sizes, this_machine())
+    console.say(chosen.sentence)
+    return chosen.longest_side
+
+
+def _scene(reconstruction: Reconstruction, image_size: int, options: Options, console: Console) -> tuple[Scene, bool]:
+    with console.stage("scene") as stage:
+        scene = load_scene(reconstruction, image_size=image_size, hold_out=options.hold_out)
+        transparent = len(scene.train) > 0 and scene.images[scene.train[0]].alpha is not None
+        stage.result = f"{len(scene.train)} photos to train on, {len(scene.test)} held out"
+    return scene, transparent
+
+
+def _prepared_again(run: Run, kept: dict[str, Any], options: Options, console: Console) -> Prepared:
+    with console.stage("scene") as stage:
+        images: Path | None = options.images if str(options.images) != kept["options"].get("images") else None
+        scene = scene_with_photos(run, kept, images)
+        reconstruction = read_reconstruction(run.scene)
+        stage.result = f"{len(scene)} photos, posed before"
+    length = kept["training"]
+    config = TrainConfig(steps=length.get("steps"), budget=length.get("budget"), seed=options.seed)
+    return Prepared(reconstruction, kept["inputs"]["photos"], scene, config, kept["scene"]["transparent"])
+
+
+def _train_config(scene: Scene, options: Options, deadline: Deadline) -> TrainConfig:
+    left = deadline.left
+    if left is None:
+        return TrainConfig(steps=options.steps, seed=options.seed)
+    budget = left - _seconds_after_training(scene)
+    if budget < _LEAST_TRAINING:
+        raise InputError(
+            f"The budget of {options.budget} is used up before training: {left:.0f} s are left, and measuring and "
+            "saving need some of them.",
+            advice=f"Give more time: recon train --resume {options.output} --budget ... goes on from the poses found.",
+        )
+    return TrainConfig(steps=options.steps, budget=budget, seed=options.seed)
+
+
+def _seconds_after_training(scene: Scene) -> float:
+    """What evaluation, export, report and checkpoint will take on two slow cores: mostly a frame or two per photo."""
+    pixels = max((int(scene.cameras.width[i]) * int(scene.cameras.height[i]) for i in scene.test), default=0)
+    return 3.0 + len(scene.test) * (0.15 + 0.8 * pixels / 1e6)

@@ -1,0 +1,100 @@
+"""A splat file as something to orbit: a renderer, and a scene of no photos around it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recon.errors import InputError, RunError
+from recon.geometry import look_at
+from recon.io.ply import read_ply
+from recon.io.ply_header import read_header
+from recon.ops.blocks import pack
+from recon.ops.splat import splat
+from recon.types import Cameras, Gaussians, Picture, Points, Render, Renderer, Scene
+
+__all__ = ["SplatFile", "open_splats"]
+
+_WIDTH, _HEIGHT, _FOCAL = 960, 720, 800.0
+_STARTS = 8
+"""Made-up cameras around the splats, where orbiting starts."""
+
+
+class SplatFile:
+    """Gaussians that only show themselves."""
+
+    def __init__(self, gaussians: Gaussians) -> None:
+        self._gaussians = gaussians
+        self._blocks = pack(gaussians)
+
+    @torch.no_grad()
+    def render(self, cameras: Cameras, pixels: Tensor | None = None) -> Render:
+        degree, antialiased = self._gaussians.sh_degree, self._gaussians.antialiased
+        image = splat(self._blocks, cameras, sh_degree=degree, antialiased=antialiased)
+        if pixels is None:
+            return image
+        x, y = pixels.long().unbind(dim=-1)
+        return Render(rgb=image.rgb[y, x], alpha=image.alpha[y, x])
+
+    def gaussians(self) -> Gaussians:
+        return self._gaussians
+
+
+class _NoPictures:
+    def __len__(self) -> int:
+        return _STARTS
+
+    def __getitem__(self, index: int) -> Picture:
+        raise RunError("A splat file holds no photos.", advice="Open the run it came from instead.")
+
+
+def open_splats(path: Path) -> tuple[Renderer, Scene]:
+    """The splats of a file, and cameras around their densest part. Up as the file says, or as COLMAP's usual frame."""
+    gaussians = read_ply(path)
+    if len(gaussians) == 0:
+        raise InputError(f"{path} holds no splats.", advice="Pass another file.")
+    up = _up(path)
+    centre = gaussians.means.median(dim=0).values.double().numpy()
+    spread = (gaussians.means - gaussians.means.median(dim=0).values).norm(dim=-1)
+    cameras = _around(centre, 2.5 * max(float(spread.median()), 1e-6), up)
+    rgb = ((gaussians.sh[:, 0] * 0.28209479 + 0.5).clamp(0, 1) * 255).to(torch.uint8)
+    scene = Scene(
+        names=tuple(f"view {index + 1}" for index in range(_STARTS)),
+        cameras=cameras,
+        images=_NoPictures(),
+        points=Points(gaussians.means, rgb),
+        train=tuple(range(_STARTS)),
+        test=(),
+        up=torch.from_numpy(up).float(),
+    )
+    return SplatFile(gaussians), scene
+
+
+def _up(path: Path) -> np.ndarray:
+    words = (read_header(path).note("up") or "").split()
+    try:
+        up = np.array([float(word) for word in words])
+    except ValueError:
+        up = np.zeros(0)
+    if up.shape != (3,) or not np.isfinite(up).all() or np.linalg.norm(up) == 0:
+        return np.array([0.0, -1.0, 0.0])
+    return up / np.linalg.norm(up)
+
+
+def _around(centre: np.ndarray, distance: float, up: np.ndarray) -> Cameras:
+    east = np.cross(np.eye(3)[np.argmin(np.abs(up))], up)
+    east = east / np.linalg.norm(east)
+    north = np.cross(up, east)
+    angles = np.linspace(0, 2 * np.pi, _STARTS, endpoint=False)[:, None]
+    eyes = centre + distance * (0.9 * (np.cos(angles) * east + np.sin(angles) * north) + 0.4 * up)
+    poses = np.stack([look_at(eye, centre, up) for eye in eyes])
+    return Cameras(
+        cam_from_world=torch.from_numpy(poses).float(),
+        focal=torch.full((_STARTS, 2), _FOCAL),
+        center=torch.tensor([_WIDTH / 2, _HEIGHT / 2]).expand(_STARTS, 2),
+        width=torch.full((_STARTS,), _WIDTH),
+        height=torch.full((_STARTS,), _HEIGHT),
+    )

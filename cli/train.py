@@ -1,0 +1,139 @@
+"""`recon train`: the whole way from photos to a scene, and every promise on it: the budget, Ctrl-C, --resume."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from recon.cli.command import Talk
+from recon.cli.console import Console
+from recon.cli.duration import Deadline, seconds_of
+from recon.cli.fingerprint import describe_program
+from recon.cli.finishing import finish
+from recon.cli.preparing import prepare
+from recon.cli.training import train_run
+from recon.errors import InputError
+from recon.io.run import Run
+from recon.io.settings import from_plain, to_plain
+from recon.models import GaussianConfig
+from recon.sfm.config import PosesConfig
+
+__all__ = ["Options", "arguments", "run"]
+
+Models = Annotated[GaussianConfig, tyro.conf.subcommand("gaussians")] | Annotated[None, tyro.conf.Suppress]
+"""tyro makes subcommands of a union only; the second member, never offered, makes one of a single model."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Talk):
+    """Photos to a scene you can orbit and keep.
+
+    Finds the cameras, trains 3D Gaussians while you watch in the browser, measures the result on photos it never saw,
+    and writes it as a splat file. Model options follow the word `gaussians`.
+    """
+
+    images: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Folder of the photos. Poses that lie with them (transforms.json, sparse/0) are used; none are computed then."""
+    output: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
+    """Folder for everything that comes out. Without it: runs/ and the name of the photos' folder."""
+    budget: Annotated[str | None, tyro.conf.arg(metavar="TIME")] = None
+    """Time for the whole command, poses and evaluation included: 180s, 5m, 1h. Training fills what the rest leaves."""
+    steps: int | None = None
+    """Training steps: 7000 without a budget. The same steps and seed give the same bits on the same machine."""
+    image_size: Annotated[int | None, tyro.conf.arg(metavar="PIXELS")] = None
+    """Longest side of the photos in training. Twice the size takes four times as long. Without it: what fits."""
+    device: Literal["cpu"] = "cpu"
+    """What computes."""
+    seed: int = 0
+    """Where every random choice starts."""
+    hold_out: Annotated[int, tyro.conf.arg(metavar="N")] = 8
+    """Every Nth photo is kept from training, to measure with. 0 trains on all. A data set's own split goes first."""
+    colmap: Annotated[Path | None, tyro.conf.arg(metavar="MODEL")] = None
+    """Folder of a COLMAP model of these photos, to use its poses."""
+    masks: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Folder of masks named like the photos plus .png; what is black in them is ignored."""
+    no_viewer: bool = False
+    """Train without the page that shows it. Somebody who looks costs the training some of its time."""
+    port: int = 7007
+    """Where the viewer answers; the next free one when it is taken."""
+    save_every: Annotated[str, tyro.conf.arg(metavar="TIME")] = "60s"
+    """Time between checkpoints. One takes about a second for a million Gaussians."""
+    resume: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
+    """Go on with a run that was stopped, with its own options; ends where it would have ended."""
+    overwrite: bool = False
+    """Replace what an earlier run left in the output folder."""
+    poses: PosesConfig = field(default_factory=PosesConfig)
+    """How cameras are found."""
+    model: Models = field(default_factory=GaussianConfig)
+    """What is trained."""
+
+
+def arguments(given: Sequence[str]) -> list[str]:
+    """`--resume` without a folder means that of `--output`."""
+    given = list(given)
+    if "--resume" not in given:
+        return given
+    at = given.index("--resume")
+    if at + 1 < len(given) and not given[at + 1].startswith("-") and given[at + 1] != "gaussians":
+        return given
+    output = [given[i + 1] for i, word in enumerate(given[:-1]) if word == "--output"]
+    output += [word.removeprefix("--output=") for word in given if word.startswith("--output=")]
+    if len(output) == 0:
+        raise InputError("--resume does not say which run.", advice="Write recon train --resume RUN.")
+    return [*given[: at + 1], output[-1], *given[at + 1 :]]
+
+
+def run(options: Options, console: Console) -> dict[str, Any]:
+    """Train, and what comes after it; the JSON object of `recon train`."""
+    budget = None if options.budget is None else seconds_of(options.budget)
+    seconds_of(options.save_every)
+    run, options = _continued(options) if options.resume is not None else _started(options)
+    with run.locked():
+        try:
+            return _train(run, options, Deadline(console.started, budget), console)
+        except KeyboardInterrupt:
+            saved = "Saved." if run.has_checkpoint else "Nothing was trained yet."
+            raise KeyboardInterrupt(f"{saved} Go on with recon train --resume {run.folder}") from None
+
+
+def _started(options: Options) -> tuple[Run, Options]:
+    if options.images is None:
+        raise InputError("There are no photos to train on.", advice="Pass their folder: recon train --images DIR.")
+    if not options.images.exists():
+        raise InputError(f"{options.images} does not exist.", advice="Pass the folder that holds the photos.")
+    run = Run.create(options.output or Path("runs") / options.images.resolve().name, overwrite=options.overwrite)
+    options = replace(options, images=options.images.absolute(), output=run.folder.absolute())
+    run.write_config({"recon": describe_program(), "options": to_plain(options)})
+    return run, options
+
+
+def _continued(options: Options) -> tuple[Run, Options]:
+    """The run to go on with, with the options it was started with."""
+    assert options.resume is not None
+    run = Run.open(options.resume)
+    kept = from_plain(Options, run.read_config()["options"], where=str(run.config_file))
+    images = kept.images if options.images is None else options.images.absolute()
+    here = {name: getattr(options, name) for name in ("quiet", "json", "no_viewer", "port", "save_every")}
+    return run, replace(kept, images=images, output=run.folder.absolute(), **here)
+
+
+def _train(run: Run, options: Options, deadline: Deadline, console: Console) -> dict[str, Any]:
+    prepared = prepare(run, options, deadline, console)
+    state = train_run(run, prepared, options, console)
+    metrics = finish(run, prepared, state, console)
+    console.say(f"Look at it: recon view {run.folder}")
+    return {
+        "run": str(run.folder),
+        "stages": [asdict(stage) for stage in console.stages],
+        "photos": prepared.photos,
+        "registered": len(prepared.reconstruction.views),
+        "psnr": None if math.isnan(metrics.psnr) else metrics.psnr,
+        "ssim": None if math.isnan(metrics.ssim) else metrics.ssim,
+        "gaussians": state.model.counts()["gaussians"],
+        "steps": state.step,
+    }

@@ -1,0 +1,107 @@
+"""The training loop as the command sees it: asks for steps, and between two of them shows, logs and saves."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+from recon.cli.console import Console, Stage
+from recon.cli.duration import seconds_of
+from recon.cli.interruption import Interruption
+from recon.cli.memory import resident_bytes
+from recon.cli.preparing import Prepared
+from recon.io.run import MetricsLog, Run
+from recon.models import GaussianConfig, build_model
+from recon.training import PausableClock, TrainConfig, TrainState, train
+from recon.types import StepReport
+
+if TYPE_CHECKING:
+    from recon.cli.train import Options
+    from recon.viewer import Viewer
+
+__all__ = ["train_run"]
+
+_LOG_EVERY = 10
+"""Steps between two lines of metrics.jsonl."""
+_PAUSE = 0.005
+"""Seconds between two looks for what browsers ask while training is held."""
+
+
+def train_run(run: Run, prepared: Prepared, options: Options, console: Console) -> TrainState:
+    """Train to the end and save. Ctrl-C saves too, and then raises `KeyboardInterrupt`."""
+    state = _state(run, prepared, options)
+    with contextlib.ExitStack() as stack:
+        viewer = _viewer(prepared, options, console, stack) if not options.no_viewer else None
+        stage = stack.enter_context(console.stage("train"))
+        log = stack.enter_context(contextlib.closing(MetricsLog(run, after_step=state.step)))
+        interruption = stack.enter_context(Interruption())
+        clock = PausableClock()
+        saved = time.monotonic()
+        for report in train(state, prepared.scene, prepared.config, clock=clock):
+            _log(log, report, state)
+            _show_progress(stage, report, state, prepared.config)
+            if viewer is not None:
+                _serve(viewer, state, report, clock, interruption)
+            if interruption.asked or time.monotonic() - saved > seconds_of(options.save_every):
+                run.save_checkpoint(state.state_dict())
+                saved = time.monotonic()
+            if interruption.asked:
+                raise KeyboardInterrupt
+        run.save_checkpoint(state.state_dict())
+        stage.result = f"{state.step} steps, {state.model.counts()['gaussians']} Gaussians"
+    return state
+
+
+def _state(run: Run, prepared: Prepared, options: Options) -> TrainState:
+    """Where training starts: at the beginning, or where the run's checkpoint left it."""
+    config = options.model if options.model is not None else GaussianConfig()
+    steps = prepared.config.limit or 1
+    model = build_model(config, prepared.scene, steps=steps, seed=options.seed, device=options.device)
+    state = TrainState.start(model, prepared.scene, seed=options.seed)
+    if run.has_checkpoint:
+        state.load_state_dict(run.load_checkpoint())
+    return state
+
+
+def _viewer(prepared: Prepared, options: Options, console: Console, stack: contextlib.ExitStack) -> Viewer:
+    from recon.viewer import Viewer
+
+    viewer = stack.enter_context(contextlib.closing(Viewer(prepared.scene, port=options.port)))
+    console.say(f"watch it at {viewer.address}")
+    return viewer
+
+
+def _log(log: MetricsLog, report: StepReport, state: TrainState) -> None:
+    if report.step % _LOG_EVERY != 0 and report.step != 1:
+        return
+    losses = {name: float(value) for name, value in report.losses.items()}
+    seconds = {"seconds": round(state.elapsed, 3), "memory": resident_bytes()}
+    log.write({"step": report.step, "losses": losses, **report.counts, **seconds})
+
+
+def _show_progress(stage: Stage, report: StepReport, state: TrainState, config: TrainConfig) -> None:
+    if report.step % _LOG_EVERY != 0:
+        return
+    done = 0.0 if config.limit is None else report.step / config.limit
+    left = None
+    if config.budget is not None and state.elapsed / config.budget >= done:
+        done, left = state.elapsed / config.budget, config.budget - state.elapsed
+    pace = report.step / max(state.elapsed, 1e-9)
+    gaussians = report.counts.get("gaussians", 0)
+    stage.progress(done, f"step {report.step}, {gaussians} Gaussians, {pace:.0f} steps/s", left=left)
+
+
+def _serve(
+    viewer: Viewer, state: TrainState, report: StepReport, clock: PausableClock, interruption: Interruption
+) -> None:
+    """Draw what browsers asked for; while somebody holds the training, its clock stands still."""
+    viewer.update(report)
+    viewer.serve_pending(state.model)
+    if not viewer.paused:
+        return
+    clock.pause()
+    while viewer.paused and not interruption.asked:
+        viewer.serve_pending(state.model)
+        time.sleep(_PAUSE)
+    clock.resume()

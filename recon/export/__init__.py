@@ -1,0 +1,1 @@
+"""What people keep: splats, pictures and videos of a trained model."""

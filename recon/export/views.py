@@ -1,0 +1,56 @@
+"""Renders of cameras as PNG files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from recon.errors import RunError
+from recon.types import Cameras, Renderer, Scene
+
+__all__ = ["picture_names", "render_picture", "write_views"]
+
+Progress = Callable[[float, str], None]
+
+
+def write_views(
+    model: Renderer,
+    scene: Scene,
+    indices: Sequence[int],
+    folder: Path,
+    *,
+    background: Float[Tensor, "3"],
+    progress: Progress,
+) -> list[Path]:
+    """The scene's own views, one PNG each, named after their photos."""
+    from PIL import Image
+
+    names = picture_names([scene.names[index] for index in indices])
+    paths = [folder / name for name in names]
+    for done, (index, path) in enumerate(zip(indices, paths, strict=True)):
+        progress(done / len(paths), path.name)
+        picture = render_picture(model, scene.cameras[index], background)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture.numpy()).save(path)
+        except OSError as error:
+            raise RunError(f"{path} could not be written: {error}.", advice="Free some space there.") from error
+    return paths
+
+
+def picture_names(photos: Sequence[str]) -> list[str]:
+    """`a/b.jpg` becomes `a/b.png`; where that would make two the same, `a/b.jpg.png`."""
+    short = [str(PurePosixPath(name).with_suffix(".png")) for name in photos]
+    return [name if short.count(name) == 1 else f"{photo}.png" for name, photo in zip(short, photos, strict=True)]
+
+
+@torch.no_grad()
+def render_picture(model: Renderer, camera: Cameras, background: Float[Tensor, "3"]) -> UInt8[Tensor, "h w 3"]:
+    """What one camera sees, in 8-bit sRGB."""
+    render = model.render(camera)
+    rgb = render.over(background.to(render.rgb.device).expand_as(render.rgb))
+    return (rgb.clamp(0, 1) * 255).round().to(torch.uint8).cpu()
