@@ -15,9 +15,10 @@ else
   echo "No nvcc here: recon is built for CPUs only."
 fi
 
-install() { # what is downloaded, built and installed, without the rest of pip's talk
-  "$venv/bin/python" -m pip --disable-pip-version-check install -c constraints.txt "$@" |
-    { grep --line-buffered -E '^ *(Downloading|Building|Installing|Successfully)' || true; }
+install() { # with what is downloaded, built and installed, but without the rest of pip's talk
+  # --no-compile: Python compiles what it imports; most files of these packages are never imported.
+  "$venv/bin/python" -m pip --disable-pip-version-check install --no-compile -c constraints.txt "$@" |
+    awk '/^ *(Downloading|Building|Installing|Successfully)/ { print substr($0, 1, 100); fflush() }'
 }
 
 isolation=()
