@@ -1,9 +1,10 @@
 """Gaussians as the kernels keep them: blocks of 16, structure of arrays inside a block.
 
 `blocks [b c 16]`: plane `c` of block `b` holds one parameter of 16 Gaussians, so one vector load fetches it for all of
-them. Gaussian `g` lives in block `g // 16`, lane `g % 16`. Plane order: means 3, log scales 3, quaternion wxyz 4, opacity
-logit 1, spherical harmonics k x 3 (coefficient major, rgb inside). The lanes after the last Gaussian hold invisible
-ones. "Rows" are the same numbers, one Gaussian a row: `[g c]`. Moments of an optimiser have the same layout, padded by 0.
+them. Gaussian `g` lives in block `g // 16`, lane `g % 16`. Plane order: means 3, log scales 3, quaternion wxyz 4,
+opacity logit 1, spherical harmonics k x 3 (coefficient major, rgb inside). The lanes after the last Gaussian hold
+invisible ones. "Rows" are the same numbers, one Gaussian a row: `[g c]`. Moments of an optimiser have the same layout,
+padded by 0.
 """
 
 from __future__ import annotations

@@ -1,0 +1,110 @@
+"""Options of the Gaussian model. Every schedule is a fraction of training, so shorter runs need no other settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+__all__ = ["AdaptiveDensity", "GaussianConfig", "Mcmc", "Rates"]
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Learning rates of Adam, for parameters before their activations."""
+
+    position: float = 2e-4
+    """Of the means at the start, as a share of the scene's extent."""
+    position_end: float = 0.02
+    """What is left of the position rate at the end, as a share of the start; exponential in between."""
+    scale: float = 8e-3
+    """Of the logarithm of the scales."""
+    rotation: float = 2e-3
+    """Of the quaternions."""
+    opacity: float = 4e-2
+    """Of the opacity logits."""
+    colour: float = 5e-3
+    """Of the base colour."""
+    detail: float = 0.1
+    """Of the view-dependent colour, as a share of `colour`."""
+    exposure: float = 1e-3
+    """Of the exposure of each photo."""
+    end: float = 0.3
+    """What is left of all other rates at the end, as a share of the start; exponential in between."""
+
+
+@dataclass(frozen=True)
+class Mcmc:
+    """Grow to a budget, move dead Gaussians to where they help, explore by noise. Source: Kheradmand et al. 2024."""
+
+    refinements: int = 80
+    """How often, over the whole training, Gaussians are moved and added."""
+    start: float = 0.03
+    """Share of training before the first refinement."""
+    full: float = 0.5
+    """Share of training after which the budget of Gaussians is reached."""
+    stop: float = 0.85
+    """Share of training after which nothing is moved any more."""
+    growth: float = 0.3
+    """Most Gaussians added by one refinement, as a share of those there are."""
+    noise: float = 5e5
+    """Strength of the exploration noise, in units of the position rate."""
+    dead: float = 0.005
+    """Opacity under which a Gaussian is moved elsewhere."""
+    opacity_pressure: float = 0.01
+    """Weight of the mean opacity in the loss: what is not needed fades."""
+    scale_pressure: float = 0.01
+    """Weight of the mean scale, as a share of the scene's extent, in the loss."""
+
+
+@dataclass(frozen=True)
+class AdaptiveDensity:
+    """Clone and split where photos ask for detail, prune what is transparent. Source: Kerbl et al. 2023, AbsGS 2024."""
+
+    refinements: int = 60
+    """How often, over the whole training, Gaussians are added and removed."""
+    start: float = 0.03
+    """Share of training before the first refinement."""
+    stop: float = 0.6
+    """Share of training after the last refinement."""
+    gradient: float = 8e-4
+    """Mean screen gradient (absolute, per half of the longest image side) from which a Gaussian is cloned or split."""
+    split_above: float = 0.01
+    """Gaussians larger than this share of the scene's extent are split, smaller ones are cloned."""
+    prune_below: float = 0.005
+    """Opacity under which a Gaussian is removed."""
+    prune_above: float = 0.2
+    """Scale over which a Gaussian is removed once opacities were reset, as a share of the scene's extent."""
+    prune_radius: float = 0.3
+    """Radius on screen over which a Gaussian is removed once opacities were reset, as a share of the longest side."""
+    resets: int = 2
+    """How often all opacities are pushed down to twice `prune_below` while density changes, so that floaters die."""
+
+
+@dataclass(frozen=True)
+class GaussianConfig:
+    """3D Gaussian splatting."""
+
+    max_gaussians: int = 100_000
+    """Most Gaussians there will be. 100k take 70 MB and about 25 ms a step at 480x270 on two cores."""
+    density: Mcmc | AdaptiveDensity = field(default_factory=Mcmc)
+    """How Gaussians are added and removed."""
+    sh_degree: int = 3
+    """Bands of view-dependent colour, 0 (matt) to 3 (glossy)."""
+    bands_by: float = 0.5
+    """Share of training after which all bands are on; they come one after another."""
+    antialiased: bool = False
+    """Keep brightness when zoomed out (2D Mip filter). Viewers must support it."""
+    ssim_weight: float = 0.2
+    """Share of structural similarity in the loss; the rest is the mean absolute error."""
+    exposure: bool = True
+    """Learn a colour transform per photo, so that a camera's automatic exposure does not end up in the scene."""
+    background: Literal["random", "black", "white"] = "random"
+    """What is put behind photos that have transparency, while training."""
+    rates: Rates = field(default_factory=Rates)
+    """Learning rates."""
+    initial_opacity: float = 0.1
+    """Opacity of the first Gaussians."""
+    initial_scale: float = 1.0
+    """Scale of the first Gaussians, as a share of the distance to their neighbours."""
+    random_points: int = 10_000
+    """Gaussians put at random places when the scene has hardly any points."""

@@ -1,0 +1,247 @@
+"""3D Gaussians that learn from photos: one fused native step, and the same step through autograd."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from recon.models.gaussians.config import GaussianConfig
+from recon.models.gaussians.density import Density
+from recon.models.gaussians.exposure import Exposure
+from recon.models.gaussians.schedule import active_degree, decayed, plane_rates
+from recon.models.gaussians.store import GaussianStore
+from recon.ops.adam import Moments, adam_step
+from recon.ops.blocks import LANES, pack, unpack
+from recon.ops.photometric import photometric, photometric_with_gradient
+from recon.ops.splat import Frame, splat, splat_backward_adam, splat_forward
+from recon.types import Batch, Cameras, Gaussians, Render
+
+__all__ = ["GaussianModel"]
+
+
+@dataclass(frozen=True)
+class _Target:
+    """What one step compares with, planar."""
+
+    rgb: UInt8[Tensor, "3 h w"]
+    alpha: UInt8[Tensor, "h w"] | None
+    mask: UInt8[Tensor, "h w"] | None
+    background: Float[Tensor, "3"] | None
+    exposure: Float[Tensor, "3 4"] | None
+
+
+class GaussianModel:
+    """A `Model` (recon.types). `pace` says how far training is; without it, `steps` does."""
+
+    sampling: Literal["images", "pixels"] = "images"
+
+    def __init__(
+        self,
+        config: GaussianConfig,
+        gaussians: Gaussians,
+        *,
+        extent: float,
+        views: int,
+        trained: tuple[int, ...],
+        steps: int,
+        seed: int,
+    ) -> None:
+        self.config = config
+        self.store = GaussianStore.fresh(pack(gaussians), len(gaussians))
+        self.exposure = Exposure(views, trained) if config.exposure else None
+        self.density = Density(
+            config.density, first=len(gaussians), most=config.max_gaussians, extent=extent, seed=seed
+        )
+        self._extent = extent
+        self._steps = max(steps, 1)
+        self._progress = 0.0
+        self._paced = False
+        self._generator = torch.Generator().manual_seed(seed)
+        self._frame: Frame | None = None
+
+    def pace(self, progress: float) -> None:
+        """From now on training is this far, 0 to 1; for runs whose number of steps is not known in advance."""
+        self._progress, self._paced = progress, True
+
+    @property
+    def degree(self) -> int:
+        """Bands of colour in use."""
+        return active_degree(self._progress, sh_degree=self.config.sh_degree, bands_by=self.config.bands_by)
+
+    def train_step(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        """Forward, loss, backward and Adam in native code. A loss that is not finite changes nothing."""
+        self._arrive(step)
+        target, store = self._target(batch), self.store
+        frame = splat_forward(
+            store.blocks,
+            batch.cameras,
+            sh_degree=self.degree,
+            antialiased=self.config.antialiased,
+            reuse=self._frame,
+        )
+        self._frame = frame
+        loss = photometric_with_gradient(
+            frame.rgb,
+            frame.alpha,
+            target.rgb,
+            ssim_weight=self.config.ssim_weight,
+            background=target.background,
+            exposure=target.exposure,
+            target_alpha=target.alpha,
+            mask=target.mask,
+        )
+        losses = self._terms(loss.l1, loss.ssim)
+        if not bool(torch.isfinite(loss.loss)):
+            return losses
+        opacity_pull, scale_pull = self.density.pulls(store.count)
+        splat_backward_adam(
+            frame,
+            store.blocks,
+            store.moments,
+            grad_rgb=loss.rgb,
+            grad_alpha=loss.alpha,
+            learning_rates=self._rates(),
+            step=step + 1,
+            stats=store.stats if self.density.wants_statistics else None,
+            regularise_opacity=opacity_pull,
+            regularise_scale=scale_pull,
+        )
+        if loss.exposure is not None:
+            self._step_exposure(batch, loss.exposure)
+        return losses
+
+    def autograd_step(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        """`train_step` through autograd: the same numbers within rounding, slower. Where other losses can join."""
+        self._arrive(step)
+        target, store = self._target(batch), self.store
+        leaf = store.blocks.clone().requires_grad_()
+        exposure = None if target.exposure is None else target.exposure.clone().requires_grad_()
+        render = splat(leaf, batch.cameras, sh_degree=self.degree, antialiased=self.config.antialiased)
+        loss = photometric(
+            render.rgb.permute(2, 0, 1),
+            render.alpha,
+            target.rgb,
+            ssim_weight=self.config.ssim_weight,
+            background=target.background,
+            exposure=exposure,
+            target_alpha=target.alpha,
+            mask=target.mask,
+        )
+        if not bool(torch.isfinite(loss)):
+            return {"photometric": loss.detach()}
+        loss.backward()
+        assert leaf.grad is not None
+        seen = splat_forward(
+            store.blocks, batch.cameras, sh_degree=self.degree, antialiased=self.config.antialiased
+        ).seen(store.blocks.shape[0] * LANES)
+        self._regularise(leaf.grad, seen)
+        adam_step(store.blocks, leaf.grad, store.moments, learning_rates=self._rates(), step=step + 1, seen=seen)
+        if exposure is not None and exposure.grad is not None:
+            self._step_exposure(batch, exposure.grad)
+        return {"photometric": loss.detach()}
+
+    def after_step(self, step: int) -> None:
+        """Noise, density control."""
+        rate = decayed(self.config.rates.position * self._extent, self.config.rates.position_end, self._progress)
+        self.density.after_step(
+            self.store, step=step, progress=self._progress, position_rate=rate, generator=self._generator
+        )
+
+    @torch.no_grad()
+    def render(self, cameras: Cameras, pixels: Tensor | None = None) -> Render:
+        """Image of one camera, or the pixels of it in which `pixels` lie. No exposure: the mean photo's."""
+        image = splat(self.store.blocks, cameras, sh_degree=self.degree, antialiased=self.config.antialiased)
+        if pixels is None:
+            return image
+        x, y = pixels.long().unbind(dim=-1)
+        return Render(
+            rgb=image.rgb[y, x],
+            alpha=image.alpha[y, x],
+            depth=None if image.depth is None else image.depth[y, x],
+        )
+
+    def gaussians(self) -> Gaussians:
+        """What was learnt, in the world frame."""
+        return unpack(self.store.blocks, self.store.count, antialiased=self.config.antialiased)
+
+    def counts(self) -> dict[str, int]:
+        return {"gaussians": self.store.count, "sh_degree": self.degree}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Everything that the next step depends on, as tensors of their own."""
+        store = self.store
+        state = {
+            "blocks": store.blocks.clone(),
+            "moments.first": store.moments.first.clone(),
+            "moments.second": store.moments.second.clone(),
+            "stats": store.stats.clone(),
+            "count": torch.tensor(store.count),
+            "progress": torch.tensor(self._progress, dtype=torch.float64),
+            "generator": self._generator.get_state(),
+        }
+        state |= {f"density.{name}": value for name, value in self.density.state_dict().items()}
+        if self.exposure is not None:
+            state |= {f"exposure.{name}": value for name, value in self.exposure.state_dict().items()}
+        return state
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        moments = Moments(first=state["moments.first"].clone(), second=state["moments.second"].clone())
+        self.store = GaussianStore(state["blocks"].clone(), moments, state["stats"].clone(), int(state["count"]))
+        self._progress = float(state["progress"])
+        self._generator.set_state(state["generator"])
+        self.density.load_state_dict(_below("density.", state))
+        if self.exposure is not None:
+            self.exposure.load_state_dict(_below("exposure.", state))
+
+    def _arrive(self, step: int) -> None:
+        if not self._paced:
+            self._progress = min(step / self._steps, 1.0)
+
+    def _rates(self) -> Float[Tensor, "c"]:
+        config = self.config
+        return plane_rates(config.rates, sh_degree=config.sh_degree, extent=self._extent, progress=self._progress)
+
+    def _terms(self, l1: Float[Tensor, ""], ssim: Float[Tensor, ""]) -> dict[str, Tensor]:
+        weight = self.config.ssim_weight
+        return {"l1": (1 - weight) * l1, "ssim": weight * (1 - ssim)}
+
+    def _target(self, batch: Batch) -> _Target:
+        transparent = batch.alpha is not None
+        return _Target(
+            rgb=batch.rgb.permute(2, 0, 1).contiguous(),
+            alpha=batch.alpha,
+            mask=batch.mask,
+            background=self._background() if transparent else None,
+            exposure=None if self.exposure is None else self.exposure.of(batch.indices[0]),
+        )
+
+    def _background(self) -> Float[Tensor, "3"]:
+        match self.config.background:
+            case "random":
+                return torch.rand(3, generator=self._generator)
+            case "white":
+                return torch.ones(3)
+            case "black":
+                return torch.zeros(3)
+
+    def _step_exposure(self, batch: Batch, gradient: Float[Tensor, "3 4"]) -> None:
+        assert self.exposure is not None
+        rates = self.config.rates
+        rate = decayed(rates.exposure, rates.end, self._progress)
+        self.exposure.step(batch.indices[0], gradient, learning_rate=rate)
+
+    def _regularise(self, gradient: Float[Tensor, "b c 16"], seen: Tensor) -> None:
+        """Add what the fused step adds: the pull on opacity and scales of Gaussians that were seen."""
+        opacity_pull, scale_pull = self.density.pulls(self.store.count)
+        used = seen.reshape(len(gradient), 16).to(gradient.dtype)
+        opacity = torch.sigmoid(self.store.blocks[:, 10])
+        gradient[:, 10] += opacity_pull * used * opacity * (1 - opacity)
+        gradient[:, 3:6] += scale_pull * used[:, None] * self.store.blocks[:, 3:6].exp()
+
+
+def _below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

@@ -1,0 +1,80 @@
+"""The trainer: a generator that takes a step whenever somebody asks for one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from recon.errors import RunError
+from recon.training.clock import Clock
+from recon.training.config import TrainConfig
+from recon.training.schedule import progress_of, resolution_at
+from recon.training.state import TrainState
+from recon.types import Scene, StepReport
+
+__all__ = ["Paced", "train"]
+
+_MOST_SKIPPED = 10
+"""Losses in a row that may be infinite or not a number."""
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """A model whose schedules follow the trainer's progress, 0 to 1."""
+
+    def pace(self, progress: float) -> None: ...
+
+
+def train(
+    state: TrainState, scene: Scene, config: TrainConfig, *, clock: Clock = time.monotonic
+) -> Iterator[StepReport]:
+    """Optimise `state.model` in place, yielding after every step. Pause by not asking; stop by leaving the loop.
+
+    Ends after `config.limit` steps or when another step would not fit into `config.budget` seconds of `clock`. Time
+    spent by whoever asks counts, unless their clock stands still meanwhile.
+    """
+    if len(scene.train) == 0:
+        raise RunError("There is no photo to train on.", advice="Hold out fewer photos.")
+    before = state.elapsed - clock()
+    longest_recent, skipped_in_a_row = 0.0, 0
+    while not _over(state, config, longest_recent):
+        progress = progress_of(config, step=state.step, elapsed=state.elapsed)
+        if isinstance(state.model, Paced):
+            state.model.pace(progress)
+        scale = resolution_at(config, progress)
+        losses = state.model.train_step(state.sampler.draw(scale), state.step)
+        if _is_finite(losses):
+            skipped_in_a_row = 0
+        else:
+            state.skipped += 1
+            skipped_in_a_row += 1
+            _stop_after_too_many(skipped_in_a_row, state.step)
+        state.model.after_step(state.step)
+        state.step += 1
+        started, state.elapsed = state.elapsed, before + clock()
+        longest_recent = max(0.9 * longest_recent, state.elapsed - started)
+        yield StepReport(state.step, losses, state.model.counts() | {"skipped": state.skipped})
+        state.elapsed = before + clock()
+
+
+def _over(state: TrainState, config: TrainConfig, next_step: float) -> bool:
+    """`next_step`: seconds the next step may take."""
+    if config.limit is not None and state.step >= config.limit:
+        return True
+    return config.budget is not None and state.elapsed + next_step > config.budget
+
+
+def _is_finite(losses: dict[str, Tensor]) -> bool:
+    return bool(torch.isfinite(torch.stack(list(losses.values()))).all())
+
+
+def _stop_after_too_many(in_a_row: int, step: int) -> None:
+    if in_a_row >= _MOST_SKIPPED:
+        raise RunError(
+            f"Training diverged: {in_a_row} steps in a row up to step {step} gave a loss that is not a number.",
+            advice="Go on from the last checkpoint with --resume, or start again with another --seed.",
+        )

@@ -1,0 +1,51 @@
+"""All that a training run depends on between two steps: what a checkpoint holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from recon.sampling import Sampler
+from recon.types import Model, Scene
+
+__all__ = ["TrainState"]
+
+
+@dataclass
+class TrainState:
+    """Changed by training. Saved and loaded between two steps, it goes on as if nothing had happened."""
+
+    model: Model
+    sampler: Sampler
+    step: int = 0
+    elapsed: float = 0.0
+    """Seconds of training so far, pauses left out, earlier sessions of a resumed run included."""
+    skipped: int = 0
+    """Steps whose loss was not finite."""
+
+    @classmethod
+    def start(cls, model: Model, scene: Scene, *, seed: int = 0) -> TrainState:
+        return cls(model, Sampler(scene, seed=seed))
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Tensors only, by names with dots; all of them copies."""
+        state = {
+            "step": torch.tensor(self.step),
+            "elapsed": torch.tensor(self.elapsed, dtype=torch.float64),
+            "skipped": torch.tensor(self.skipped),
+        }
+        state |= {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        state |= {f"sampler.{name}": value for name, value in self.sampler.state_dict().items()}
+        return state
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self.step, self.skipped = int(state["step"]), int(state["skipped"])
+        self.elapsed = float(state["elapsed"])
+        self.model.load_state_dict(_below("model.", state))
+        self.sampler.load_state_dict(_below("sampler.", state))
+
+
+def _below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
