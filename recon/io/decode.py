@@ -1,0 +1,212 @@
+"""Image files of every kind to upright 8-bit RGB, and the reasons when that fails.
+
+"Stored" pixels are as the file keeps them; "upright" ones have its EXIF orientation applied. recon only knows upright.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from recon.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["LARGEST", "SMALLEST", "PhotoFile", "inspect_photo", "open_photo", "open_reduced"]
+
+LARGEST = 256_000_000
+"""Pixels. The biggest phone sensors have 200 million; a file that claims more is a bomb or a stitched panorama."""
+SMALLEST = 16
+"""Pixels of the shorter side."""
+
+_AGAIN = "Copy it again from the camera, or leave it out."
+_CONVERT = "Convert it to JPEG or PNG."
+_ORIENTATION = 0x0112
+_MIRRORS_X, _MIRRORS_Y = (2, 3, 6, 7), (3, 4, 7, 8)  # after any swap of the axes
+_PAGED = {"GIF", "WEBP", "PNG", "AVIF"}  # further frames are an animation; in TIFF and MPO they are previews
+
+
+@dataclass(frozen=True)
+class PhotoFile:
+    """What a readable file is. Sizes in pixels."""
+
+    upright_size: tuple[int, int]
+    stored_size: tuple[int, int]
+    orientation: int
+    """EXIF orientation, 1 to 8."""
+    has_alpha: bool
+    exif: dict[int, object]
+    thumbnail: np.ndarray
+    """Gray, 16 x 16, upright, float."""
+
+
+def open_photo(path: Path) -> Image:
+    """The upright picture as `RGB`, or as `RGBA` when some of it is transparent."""
+    return open_reduced(path, 0)[0]
+
+
+def open_reduced(path: Path, longest_side: int) -> tuple[Image, tuple[float, float, float, float]]:
+    """`open_photo`, for a JPEG reduced while it is decoded, to no less than `longest_side` (0: never).
+
+    The second value is the part (left, top, right, bottom) of the result that the photo covers: reduced pixels at a
+    border may stick out of it.
+    """
+    with _opened(path) as image:
+        width, height = image.size
+        orientation = _orientation(image)
+        covered = float(width), float(height)
+        longest = max(width, height)
+        if 0 < 2 * longest_side <= longest and image.mode in ("RGB", "L"):
+            drafted = image.draft(image.mode, (width * longest_side // longest, height * longest_side // longest))
+            covered = covered if drafted is None else (float(drafted[1][2]), float(drafted[1][3]))
+        image = _turned(_eight_bit(image), orientation)
+    across, down = covered if orientation < 5 else covered[::-1]
+    left = image.width - across if orientation in _MIRRORS_X else 0.0
+    top = image.height - down if orientation in _MIRRORS_Y else 0.0
+    return image, (left, top, left + across, top + down)
+
+
+def inspect_photo(path: Path) -> PhotoFile:
+    """Read every byte of a photo, JPEG at an eighth of its size, and say what it is; `InputError` if it is bad.
+
+    Decoding is the only way to find a file that was cut or damaged; the reduced decode still passes through all of the
+    compressed data, but saves most of the arithmetic.
+    """
+    with _opened(path) as image:
+        size = image.size
+        orientation = _orientation(image)
+        exif = image.getexif()
+        tags: dict[int, object] = dict(exif) | dict(exif.get_ifd(0x8769))
+        image.draft(image.mode, (max(1, size[0] // 8), max(1, size[1] // 8)))
+        if all(low == high for low, high in _extremes(image)):
+            raise ValueError("has one colour all over: there is nothing to see")
+        image = image if image.mode in ("L", "RGB") and "transparency" not in image.info else _eight_bit(image)
+        small = _turned(image.resize((16, 16), 4), orientation)  # 4: box filter
+    upright = (size[1], size[0]) if orientation >= 5 else size
+    gray = np.asarray(small.convert("RGB").convert("L"), dtype=np.float32)
+    return PhotoFile(upright, size, orientation, image.mode == "RGBA", tags, gray)
+
+
+def _extremes(image: Image) -> list[tuple[float, float]]:
+    """Smallest and largest value of each channel."""
+    values = image.getextrema()
+    return list(values) if isinstance(values[0], tuple) else [values]  # pyright: ignore[reportReturnType] - one channel
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image]:
+    from PIL import Image, UnidentifiedImageError
+
+    _allow_heic(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of odd tags and of sizes that are checked below
+            with Image.open(path) as image:
+                _check(path, image)
+                yield image
+    except UnidentifiedImageError as error:
+        raise _unknown(path) from error
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path} is far too large to be a photo.", advice="Scale it down.") from error
+    except MemoryError as error:
+        raise InputError(f"{path} does not fit in memory.", advice="Scale it down.") from error
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist.", advice="Check the name.") from error
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, OverflowError) as error:
+        raise InputError(f"{path} {_why(path, error)}.", advice=_AGAIN) from error
+
+
+def _check(path: Path, image: Image) -> None:
+    width, height = image.size
+    if width * height > LARGEST:
+        raise InputError(f"{path} is far too large for a photo ({width} x {height} pixels).", advice="Scale it down.")
+    if min(width, height) < SMALLEST:
+        raise InputError(f"{path} is too small ({width} x {height} pixels).", advice="Use the original photo.")
+    frames = getattr(image, "n_frames", 1)
+    if image.format in _PAGED and frames > 1:
+        raise InputError(f"{path} is animated ({frames} frames).", advice="Save its frames as single images.")
+
+
+def _eight_bit(image: Image) -> Image:
+    """`RGB`, or `RGBA` where some pixel is not opaque."""
+    from PIL import Image
+
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        image = Image.fromarray(_gray_to_bytes(np.asarray(image)))
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        lowest = image.getchannel("A").getextrema()[0]
+        return image if lowest < 255 else image.convert("RGB")  # pyright: ignore[reportOperatorIssue] - one channel
+    return image.convert("RGB")
+
+
+def _gray_to_bytes(gray: np.ndarray) -> np.ndarray:
+    """Deep gray to 8 bits. Integers are taken as 16-bit, floats as 0..1."""
+    top = 65535.0 if gray.dtype.kind in "iu" else 1.0
+    if not np.isfinite(gray).all() or gray.max(initial=0) > top or gray.min(initial=0) < 0:
+        raise ValueError("has pixel values that are no 16-bit or 0..1 colours")
+    return (gray.astype(np.float32) * (255 / top) + 0.5).astype(np.uint8)
+
+
+def _orientation(image: Image) -> int:
+    value = image.getexif().get(_ORIENTATION, 1)
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _turned(image: Image, orientation: int) -> Image:
+    from PIL.Image import Transpose as T
+
+    turns = (None, T.FLIP_LEFT_RIGHT, T.ROTATE_180, T.FLIP_TOP_BOTTOM)
+    turns += (T.TRANSPOSE, T.ROTATE_270, T.TRANSVERSE, T.ROTATE_90)
+    turn = turns[orientation - 1]
+    image.load()
+    return image if turn is None else image.transpose(turn)
+
+
+def _allow_heic(path: Path) -> None:
+    if path.suffix.lower() not in (".heic", ".heif"):
+        return
+    try:
+        from pillow_heif import register_heif_opener  # pyright: ignore[reportMissingImports] - optional
+    except ImportError:
+        return
+    register_heif_opener()
+
+
+def _unknown(path: Path) -> InputError:
+    """Why Pillow knows no such format, from the first bytes of the file."""
+    with path.open("rb") as file:
+        head = file.read(512)
+    if len(head) == 0:
+        return InputError(f"{path} is empty (0 bytes).", advice=_AGAIN)
+    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"heif", b"msf1", b"hevc"):
+        return InputError(f"{path} is HEIC, which needs pillow-heif.", advice="pip install pillow-heif")
+    if head[4:8] == b"ftyp" or head[:4] in (b"RIFF", b"\x1aE\xdf\xa3"):
+        return InputError(f"{path} is a video, not a photo.", advice="Save its frames as images.")
+    if head.lstrip()[:1] == b"<":
+        return InputError(f"{path} is a web page or XML, not an image.", advice="Download the photo itself.")
+    if all(byte >= 32 or byte in b"\t\r\n\f" for byte in head):
+        return InputError(f"{path} is a text file, not an image.", advice="Leave it out.")
+    return InputError(f"{path} is not an image in any format that recon reads.", advice=_CONVERT)
+
+
+def _why(path: Path, error: Exception) -> str:
+    text = str(error)
+    if isinstance(error, PermissionError):
+        return "may not be read (permission denied)"
+    if isinstance(error, IsADirectoryError):
+        return "is a folder"
+    if path.stat().st_size == 0:
+        return "is empty (0 bytes)"
+    if "truncated" in text.lower() or isinstance(error, EOFError):
+        return "is cut short: the end of the image is missing"
+    if text.startswith("has "):
+        return text
+    return f"is damaged ({text[:80].rstrip('.')})"
