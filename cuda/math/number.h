@@ -35,6 +35,8 @@ RECON_HD bool both(bool a, bool b) { return a && b; }
 RECON_HD float max_of(float a, float b) { return a > b ? a : b; }
 RECON_HD float min_of(float a, float b) { return a < b ? a : b; }
 RECON_HD float square_root(float a) { return sqrtf(a); }
+RECON_HD float nearest(float a) { return rintf(a); }
+RECON_HD float fused(float a, float b, float c) { return fmaf(a, b, c); }
 RECON_HD float exp2_of(float a) { return exp2f(a); }
 RECON_HD float log2_of(float a) { return log2f(a); }
 

@@ -108,7 +108,7 @@ RECON_HD f32 exp2_of(f32 a) {
   p = p * f + 1.0000001f;
 #if defined(__AVX512F__)
   (void)kRound;
-  return (f32)_mm512_scalef_ps((__m512)p, (__m512)a);
+  return (f32)_mm512_scalef_ps((__m512)p, (__m512)(a - f));
 #else
   return bits_of(bits_of(p) + (bits_of(shifted) << 23));
 #endif
@@ -125,6 +125,28 @@ RECON_HD f32 log2_of(f32 a) {
   p = p * t2 + 0.96179669f;
   p = p * t2 + 2.88539008f;
   return p * t + __builtin_convertvector(exponent, f32);
+}
+
+RECON_HD f32 nearest(f32 a) {
+#if defined(__AVX512F__)
+  return (f32)_mm512_roundscale_ps((__m512)a, 0);
+#elif defined(__AVX2__)
+  return (f32)_mm256_round_ps((__m256)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#else
+  for (int i = 0; i < kLanes; ++i) a[i] = __builtin_rintf(a[i]);
+  return a;
+#endif
+}
+// a b + c, rounded once.
+RECON_HD f32 fused(f32 a, f32 b, f32 c) {
+#if defined(__AVX512F__)
+  return (f32)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__AVX2__)
+  return (f32)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+  for (int i = 0; i < kLanes; ++i) c[i] = float(double(a[i]) * double(b[i]) + double(c[i]));
+  return c;
+#endif
 }
 
 // 1 / a to 1e-7, for a normal number.

@@ -3,6 +3,7 @@
 // The 2D covariance is U U^T with U = J W R S (2x3), so no 3D covariance is ever formed: J the Jacobian of the pinhole
 // projection at the centre, W the camera's rotation, R S the Gaussian's axes. Frames: world, camera (+z forward), pixels.
 #pragma once
+#include "math/twofold.h"
 #include "math/vec.h"
 
 namespace recon::RECON_ISA {
@@ -33,7 +34,9 @@ struct Gaussian3D {
 
 template <class F>
 struct Gaussian2D {
-  F x, y, depth;       // centre in pixels, distance along z
+  F x, y;              // centre in whole pixels
+  F x_rest, y_rest;    // and the rest, within half a pixel
+  F depth;             // along z
   F a, b, c;           // inverse covariance: exponent = -(a dx^2 + c dy^2) / 2 - b dx dy
   F log2_opacity;
   F radius_x, radius_y;  // half sides of the box outside of which alpha < kMinAlpha; NaN-free only where `seen`
@@ -44,6 +47,7 @@ struct Gaussian2D {
 template <class F>
 struct Projection {
   Vec3<F> p;           // centre in the camera frame
+  Twofold<F> px, py, pz;
   F iz, u, v, uc, vc;  // 1/z, x/z, y/z, and the latter two clamped to the view
   Mat3<F> axes;        // R
   F s0, s1, s2;        // scales
@@ -56,7 +60,10 @@ struct Projection {
 template <class F>
 RECON_HD Projection<F> project_axes(const CameraView& camera, const Gaussian3D<F>& g) {
   Projection<F> k;
-  k.p = camera.rotation * g.mean + Vec3<F>{F{} + camera.translation.x, F{} + camera.translation.y, F{} + camera.translation.z};
+  k.px = precise_dot(camera.rotation.m, g.mean, camera.translation.x);
+  k.py = precise_dot(camera.rotation.m + 3, g.mean, camera.translation.y);
+  k.pz = precise_dot(camera.rotation.m + 6, g.mean, camera.translation.z);
+  k.p = {k.px.high + k.px.low, k.py.high + k.py.low, k.pz.high + k.pz.low};
   k.iz = 1.0f / max_of(k.p.z, F{} + kNear);
   k.u = k.p.x * k.iz;
   k.v = k.p.y * k.iz;
@@ -101,8 +108,10 @@ RECON_HD Gaussian2D<F> project_gaussian(const CameraView& camera, bool antialias
                                         const Projection<F>& k) {
   const F xx = k.xx + kDilation, yy = k.yy + kDilation, inverse = 1.0f / k.det;
   Gaussian2D<F> out;
-  out.x = camera.fx * k.u + camera.cx;
-  out.y = camera.fy * k.v + camera.cy;
+  const Twofold<F> x = times(F{} + camera.fx, quotient(k.px, k.pz)) + Twofold<F>{F{} + camera.cx, F{}};
+  const Twofold<F> y = times(F{} + camera.fy, quotient(k.py, k.pz)) + Twofold<F>{F{} + camera.cy, F{}};
+  out.x = nearest(x.high), out.x_rest = (x.high - out.x) + x.low;
+  out.y = nearest(y.high), out.y_rest = (y.high - out.y) + y.low;
   out.depth = k.p.z;
   out.a = yy * inverse;
   out.b = F{} - k.xy * inverse;

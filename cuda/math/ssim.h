@@ -10,9 +10,11 @@ constexpr int kSsimTaps = 2 * kSsimRadius + 1;
 // exp(-d^2 / (2 * 1.5^2)) for d = 0..5, over the sum of all eleven.
 constexpr float kSsimWindow[kSsimRadius + 1] = {0.26601172486179436f, 0.2130055377112537f,   0.10936068950970002f,
                                                 0.03600077212843083f, 0.007598758135239185f, 0.00102838008447911f};
+// Images are kept less this. Variances do not change by it, and as differences of means of squares they lose fewer digits.
+constexpr float kSsimShift = 0.5f;
 constexpr float kSsimC1 = 0.01f * 0.01f, kSsimC2 = 0.03f * 0.03f;
 
-// Window means at one pixel.
+// Window means at one pixel, of shifted images.
 template <class F>
 struct SsimMeans {
   F x, y;
@@ -20,35 +22,29 @@ struct SsimMeans {
   F product;  // blur(x y)
 };
 
-// Derivatives of SSIM at one pixel in the means that depend on x.
+// Derivatives of SSIM at one pixel in those means that depend on x.
 template <class F>
 struct SsimSlopes {
   F x, squares, product;
 };
 
-template <class F>
-RECON_HD F ssim(const SsimMeans<F>& m) {
-  const F mean_product = m.x * m.y, mean_squares = m.x * m.x + m.y * m.y;
-  return (2.0f * mean_product + kSsimC1) * (2.0f * (m.product - mean_product) + kSsimC2) /
-         ((mean_squares + kSsimC1) * (m.squares - mean_squares + kSsimC2));
-}
-
-// Value (returned) and slopes, sharing one division.
+// SSIM at one pixel, and its slopes.
 template <class F>
 RECON_HD F ssim_with_slopes(const SsimMeans<F>& m, SsimSlopes<F>& slope) {
-  const F mean_product = m.x * m.y, mean_squares = m.x * m.x + m.y * m.y;
-  const F luminance = 2.0f * mean_product + kSsimC1, structure = 2.0f * (m.product - mean_product) + kSsimC2;
-  const F luminance_norm = mean_squares + kSsimC1, structure_norm = m.squares - mean_squares + kSsimC2;
+  const F x = m.x + kSsimShift, y = m.y + kSsimShift;
+  const F luminance = 2.0f * x * y + kSsimC1, luminance_norm = x * x + y * y + kSsimC1;
+  const F structure = 2.0f * (m.product - m.x * m.y) + kSsimC2;
+  const F structure_norm = m.squares - m.x * m.x - m.y * m.y + kSsimC2;
   const F inverse = 1.0f / (luminance_norm * structure_norm);
   const F value = luminance * structure * inverse;
-  const F inverse_structure = inverse * luminance_norm, inverse_luminance = inverse * structure_norm;
   slope.product = 2.0f * luminance * inverse;
-  slope.squares = -value * inverse_structure;
-  slope.x = 2.0f * (m.y * (structure - luminance) * inverse + m.x * value * (inverse_structure - inverse_luminance));
+  slope.squares = -value * inverse * luminance_norm;
+  const F through_luminance = 2.0f * (y * structure * inverse - x * value * inverse * structure_norm);
+  slope.x = through_luminance - m.y * slope.product - 2.0f * m.x * slope.squares;
   return value;
 }
 
-// d(SSIM summed with weights) / dx at one pixel: the three weighted slopes blurred, then carried to x.
+// d(SSIM summed with weights) / dx at one pixel, from the shifted images and the weighted slopes, blurred.
 template <class F>
 RECON_HD F ssim_vjp(F x, F y, const SsimSlopes<F>& blurred) {
   return blurred.x + 2.0f * x * blurred.squares + y * blurred.product;

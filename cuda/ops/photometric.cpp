@@ -1,6 +1,6 @@
 // Each task takes a band of rows and one channel after another through three stages, a row at a time, each stage a few
 // rows behind the one before, all in rings of 11 rows that stay in the core's cache:
-//   colours    row i: the composed image x, the target y, x^2 + y^2, xy
+//   colours    row i: the composed image x and the target y, both shifted by a half; x^2 + y^2, xy
 //   slopes     row i - 5: window means of the four, hence SSIM and its slopes
 //   gradient   row i - 10: window means of the slopes, hence the gradient in x
 // A last stage carries the gradient through exposure and background, once all three channels of the band are there.
@@ -14,7 +14,9 @@
 
 namespace recon::RECON_ISA {
 
-static constexpr int kPad = 16;        // zeros on both sides of a row
+static constexpr int kPad = 16;  // columns on both sides of a row
+// Beyond the border the images are black: what their shifted maps hold there.
+static constexpr float kBlackSquares = 2 * kSsimShift * kSsimShift, kBlackProduct = kSsimShift * kSsimShift;
 static constexpr int kRowsAtOnce = kPhotometricRowsAtOnce, kRingRows = kPhotometricRingRows;
 static_assert(kRingRows >= 2 * kSsimRadius + kRowsAtOnce, "rings overlap");
 
@@ -65,8 +67,8 @@ struct Band {
   float weight;      // of a pixel that the mask lets through, in the means over the image
   Ring x, y, squares, product;                  // colours
   Ring slope_x, slope_squares, slope_product;   // weighted
-  float* means[4];                              // kRowsAtOnce rows each, with zeros on both sides
-  float* blurred[3];                            // of the slopes, likewise
+  float* means[4];                              // kRowsAtOnce rows each, with black on both sides
+  float* blurred[3];                            // of the slopes, with zeros on both sides
   double sums[kPhotometricSums];
 };
 
@@ -114,8 +116,8 @@ static RECON_HD void along_row(int width, Vector vector, Tail tail) {
   if (j < width) tail(j, width - j);
 }
 
-static void clear_row(const Ring& ring, int i, int from, int to) {
-  memset(ring.row(i) + from, 0, sizeof(float) * (to - from));
+static void fill(float* row, int from, int to, float value) {
+  for (int j = from; j < to; ++j) row[j] = value;
 }
 
 // How one channel of the compared colours is made of the render's: x = gain . rgb + behind (1 - alpha) + offset.
@@ -134,7 +136,7 @@ static Mix mix_of(const PhotometricArgs& a, int channel) {
     mix.gain[c] = e[c];
     if (mix.composed) mix.behind += e[c] * a.background[c];
   }
-  mix.offset = e[3];
+  mix.offset = e[3] - kSsimShift;
   return mix;
 }
 
@@ -147,7 +149,7 @@ static RECON_HD void colours(const PhotometricArgs& a, const Mix& mix, int chann
         mix.gain[1] * load_some<kTail>(a.rgb + pixel + plane, count) +
         mix.gain[2] * load_some<kTail>(a.rgb + pixel + 2 * plane, count) + mix.offset;
   } else {
-    x = load_some<kTail>(a.rgb + pixel + channel * plane, count);
+    x = load_some<kTail>(a.rgb + pixel + channel * plane, count) - kSsimShift;
   }
   if (mix.composed) x += mix.behind * (1.0f - load_some<kTail>(a.alpha + pixel, count));
   y = load_share<kTail>(a.target + pixel + channel * plane, count);
@@ -155,6 +157,7 @@ static RECON_HD void colours(const PhotometricArgs& a, const Mix& mix, int chann
     const f32 cover = load_share<kTail>(a.target_alpha + pixel, count);
     y = y * cover + mix.target_behind * (1.0f - cover);
   }
+  y -= kSsimShift;
 }
 
 static void colour_row(const Band& band, int channel, int i) {
@@ -181,10 +184,10 @@ static void colour_row(const Band& band, int channel, int i) {
   };
   const int columns = inside ? a.width : 0;
   along_row(columns, vector, tail);
-  clear_row(band.x, i, columns, band.columns);
-  clear_row(band.y, i, columns, band.columns);
-  clear_row(band.squares, i, columns, band.columns);
-  clear_row(band.product, i, columns, band.columns);
+  fill(x_row, columns, band.columns, -kSsimShift);
+  fill(y_row, columns, band.columns, -kSsimShift);
+  fill(squares, columns, band.columns, kBlackSquares);
+  fill(product, columns, band.columns, kBlackProduct);
 }
 
 // `offset` is where row i lies in `band.means`.
@@ -214,9 +217,9 @@ static void slope_row(Band& band, int i, int64_t offset) {
     slopes(j, mask_weight<true>(band, row + j, count) * load(used));
   };
   along_row(columns, vector, tail);
-  clear_row(band.slope_x, i, columns, band.columns);
-  clear_row(band.slope_squares, i, columns, band.columns);
-  clear_row(band.slope_product, i, columns, band.columns);
+  fill(x_row, columns, band.columns, 0.0f);
+  fill(squares_row, columns, band.columns, 0.0f);
+  fill(product_row, columns, band.columns, 0.0f);
   if (i >= band.first && i < band.last) band.sums[1] += double(sum_lanes(unlike));
 }
 
@@ -239,7 +242,7 @@ static void gradient_row(Band& band, int channel, int i, int64_t offset) {
   const auto gradient = [&](int j, f32 weight) {
     const f32 x = load(x_row + j), y = load(y_row + j), difference = x - y;
     const f32 l1_weight = weight * (1.0f - a.ssim_weight);
-    distance += weight * absolute(difference);  // zero beyond the image, where x = y = 0
+    distance += weight * absolute(difference);  // zero beyond the image, where x = y
     const f32 sign = where(lt(difference, 0.0f), -l1_weight, where(lt(-difference, 0.0f), l1_weight, 0.0f));
     const SsimSlopes<f32> blurred = {blur_columns(slopes[0] + j), blur_columns(slopes[1] + j),
                                      blur_columns(slopes[2] + j)};
@@ -315,9 +318,13 @@ static void photometric_band(const PhotometricArgs& a, int index, float weight, 
     return taken;
   };
   for (Ring* ring : rings) *ring = {take(kRingRows), stride};
-  memset(next - kPad, 0, sizeof(float) * 7 * kRowsAtOnce * stride);
-  for (int k = 0; k < 4; ++k) band.means[k] = take(kRowsAtOnce);
-  for (int k = 0; k < 3; ++k) band.blurred[k] = take(kRowsAtOnce);
+  const float outside[7] = {-kSsimShift, -kSsimShift, kBlackSquares, kBlackProduct, 0, 0, 0};
+  for (int k = 0; k < 7; ++k) {
+    float* const rows = take(kRowsAtOnce);
+    fill(rows - kPad, 0, kRowsAtOnce * stride, outside[k]);
+    if (k < 4) band.means[k] = rows;
+    if (k >= 4) band.blurred[k - 4] = rows;
+  }
   for (int channel = 0; channel < 3; ++channel) {
     for (int i = band.first - 2 * kSsimRadius; i < band.last + 2 * kSsimRadius; i += kRowsAtOnce) {
       for (int r = 0; r < kRowsAtOnce; ++r) colour_row(band, channel, i + r);

@@ -31,7 +31,7 @@ constexpr int photometric_bands(int height) {
 }
 // Rows a stage takes at a time, and rows of a map kept for the next stage.
 constexpr int kPhotometricRowsAtOnce = 5, kPhotometricRingRows = 16;
-// Floats per row of scratch: the image's columns and 16 zeros on both sides for the window to reach into. An odd number
+// Floats per row of scratch: the columns of the image and 16 on both sides for the window to reach into. An odd number
 // of cache lines, so that rows do not compete for the same places of the cache.
 constexpr int photometric_stride(int width) { return (((width + 15) / 16 + 2) | 1) * 16; }
 constexpr int64_t photometric_scratch(int width) {

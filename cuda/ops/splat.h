@@ -21,8 +21,8 @@ constexpr int kRadixBits = 11, kRadix = 1 << kRadixBits;
 // Planes of a block, before the SH coefficients (coefficient-major, rgb inside).
 enum Plane { kMean = 0, kLogScale = 3, kQuat = 6, kOpacity = 10, kSh = 11 };
 
-// A record's fields. The quadratic form and the opacity are in log2 units: alpha = exp2(a dx^2 + b dx dy + c dy^2 + o).
-enum RecordField { kX, kY, kA, kB, kC, kO, kR, kG, kBlue, kDepth, kRadiusX, kRadiusY, kClamped };
+// A record's fields. The centre is (kX, kY), whole pixels, plus (kRestX, kRestY). The quadratic form and the opacity are in log2 units: alpha = exp2(a dx^2 + b dx dy + c dy^2 + o).
+enum RecordField { kX, kY, kA, kB, kC, kO, kR, kG, kBlue, kDepth, kRadiusX, kRadiusY, kClamped, kRestX, kRestY };
 
 // A pair's gradient: moments of v = alpha dL/dalpha over the pixels, then the colour, the depth, and the sums of the
 // absolute values of the position's gradient.

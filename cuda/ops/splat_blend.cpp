@@ -31,7 +31,7 @@ RECON_HD Lanes pixel_centres() {
 }
 
 // Bit i: the record reaches the pixel centres of block i.
-RECON_HD uint32_t touched_blocks(const float* record, float x0, float y0) {
+RECON_HD uint32_t touched_blocks(const float* record) {
   uint32_t bits = 0;
   for (int i = 0; i < kBlocks; i += kLanes) {
     float x[kLanes], y[kLanes];
@@ -39,7 +39,7 @@ RECON_HD uint32_t touched_blocks(const float* record, float x0, float y0) {
       x[lane] = float((i + lane) % 4 * 4) + 0.5f;
       y[lane] = float((i + lane) / 4 * kBlockRows) + 0.5f;
     }
-    const f32 top = largest_exponent(record, load(x) + (x0 - record[kX]), load(y) + (y0 - record[kY]), 3.0f, kBlockRows - 1.0f);
+    const f32 top = largest_exponent(record, load(x) - record[kX], load(y) - record[kY], 3.0f, kBlockRows - 1.0f);
     bits |= lanes_of(ge(top, kReachThreshold)) << i;
   }
   return bits;
@@ -68,9 +68,14 @@ struct Chunk {
   uint32_t masks[kForwardChunk];
 };
 
-RECON_HD void fetch(const Splat& s, uint32_t pair, int count, Chunk& chunk) {
-  for (int j = 0; j < count; ++j)
-    __builtin_memcpy(chunk.records[j], s.records + kRecord * int64_t(s.pair_gaussian[pair + j]), sizeof chunk.records[j]);
+// Copies records, with centres made relative to the tile's corner: the small number keeps the digits of the rest.
+RECON_HD void fetch(const Splat& s, uint32_t pair, int count, int tile_x, int tile_y, Chunk& chunk) {
+  for (int j = 0; j < count; ++j) {
+    float* record = chunk.records[j];
+    __builtin_memcpy(record, s.records + kRecord * int64_t(s.pair_gaussian[pair + j]), sizeof chunk.records[j]);
+    record[kX] = (record[kX] - float(tile_x * kTile)) + record[kRestX];
+    record[kY] = (record[kY] - float(tile_y * kTile)) + record[kRestY];
+  }
 }
 
 // alpha at a pixel block and the lanes that take it.
@@ -135,9 +140,9 @@ void blend_tile(const Splat& s, int tile) {
   uint64_t bitmaps[kBlocks];
   for (; pair < end && alive != 0; pair += kForwardChunk) {
     const int count = min_int(int(end - pair), kForwardChunk);
-    fetch(s, pair, count, chunk);
+    fetch(s, pair, count, tile_x, tile_y, chunk);
     for (int j = 0; j < count; ++j)
-      chunk.masks[j] = touched_blocks(chunk.records[j], float(tile_x * kTile), float(tile_y * kTile)) & alive;
+      chunk.masks[j] = touched_blocks(chunk.records[j]) & alive;
     for (int j = count; j < kForwardChunk; ++j) chunk.masks[j] = 0;
     __builtin_memcpy(s.pair_mask + pair, chunk.masks, size_t(count) * sizeof(uint32_t));
     transpose(chunk.masks, count, bitmaps);
@@ -145,8 +150,8 @@ void blend_tile(const Splat& s, int tile) {
       const int block = __builtin_ctz(blocks);
       uint64_t bits = bitmaps[block];
       if (bits == 0) continue;
-      const f32 x = load(centres.x) + float(tile_x * kTile + block % 4 * 4);
-      const f32 y = load(centres.y) + float(tile_y * kTile + block / 4 * kBlockRows);
+      const f32 x = load(centres.x) + float(block % 4 * 4);
+      const f32 y = load(centres.y) + float(block / 4 * kBlockRows);
       PixelState p = state[block];
       for (; bits != 0; bits &= bits - 1) {
         const float* record = chunk.records[first_bit(bits)];
@@ -207,7 +212,7 @@ void blend_tile_backward(const Splat& s, const SplatBackward& d, int tile) {
   f32 sums[kBackwardChunk][kSums];
   for (uint32_t pair = begin; pair < done; pair += kBackwardChunk) {
     const int count = min_int(int(done - pair), kBackwardChunk);
-    fetch(s, pair, count, chunk);
+    fetch(s, pair, count, tile_x, tile_y, chunk);
     for (int j = 0; j < kBackwardChunk; ++j) chunk.masks[j] = j < count ? s.pair_mask[pair + j] : 0;
     transpose(chunk.masks, count, bitmaps);
     for (int j = 0; j < count; ++j)
@@ -215,8 +220,8 @@ void blend_tile_backward(const Splat& s, const SplatBackward& d, int tile) {
     for (int block = 0; block < kBlocks; ++block) {
       uint32_t bits = bitmaps[block];
       if (bits == 0) continue;
-      const f32 x = load(centres.x) + float(tile_x * kTile + block % 4 * 4);
-      const f32 y = load(centres.y) + float(tile_y * kTile + block / 4 * kBlockRows);
+      const f32 x = load(centres.x) + float(block % 4 * 4);
+      const f32 y = load(centres.y) + float(block / 4 * kBlockRows);
       PixelGrad p = state[block];
       for (; bits != 0; bits &= bits - 1) {
         const int j = first_bit(bits);

@@ -11,10 +11,11 @@ namespace {
 // The tiles of one Gaussian: rectangle, mask and count. Zero when no pixel centre lies in its box.
 void find_tiles(const Splat& s, int64_t gaussian) {
   const float* record = s.records + gaussian * kRecord;
-  const float x0 = ceilf(max_of(record[kX] - record[kRadiusX] - 0.5f, 0.0f));
-  const float y0 = ceilf(max_of(record[kY] - record[kRadiusY] - 0.5f, 0.0f));
-  const float x1 = floorf(min_of(record[kX] + record[kRadiusX] - 0.5f, float(s.width - 1)));
-  const float y1 = floorf(min_of(record[kY] + record[kRadiusY] - 0.5f, float(s.height - 1)));
+  const float centre_x = record[kX] + record[kRestX], centre_y = record[kY] + record[kRestY];
+  const float x0 = ceilf(max_of(centre_x - record[kRadiusX] - 0.5f, 0.0f));
+  const float y0 = ceilf(max_of(centre_y - record[kRadiusY] - 0.5f, 0.0f));
+  const float x1 = floorf(min_of(centre_x + record[kRadiusX] - 0.5f, float(s.width - 1)));
+  const float y1 = floorf(min_of(centre_y + record[kRadiusY] - 0.5f, float(s.height - 1)));
   s.tile_count[gaussian] = 0;
   if (!(x0 <= x1 && y0 <= y1)) return;  // also when a value is not a number
   const int tx0 = int(x0) / kTile, ty0 = int(y0) / kTile, tx1 = int(x1) / kTile, ty1 = int(y1) / kTile;
@@ -62,7 +63,7 @@ void project_lanes(const Splat& s, const CameraView& view, int64_t first, const 
 
   const f32 fields[kRecord] = {out.x, out.y, out.a * (-0.5f * kLog2E), out.b * -kLog2E, out.c * (-0.5f * kLog2E),
                                out.log2_opacity, rgb[0], rgb[1], rgb[2], out.depth, out.radius_x, out.radius_y,
-                               bits_of(clamped), f32{}, f32{}, f32{}};
+                               bits_of(clamped), out.x_rest, out.y_rest, f32{}};
   float rows[kRecord][kLanes];
   for (int field = 0; field < kRecord; ++field) store(rows[field], fields[field]);
   for (; lanes != 0; lanes &= lanes - 1) {
