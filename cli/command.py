@@ -31,6 +31,7 @@ class Talk:
 
 
 def run_command(name: str, arguments: Sequence[str], started: float) -> int:
+    """Run the command `name`; the exit code. `started`, of `time.monotonic`, is when budgets begin to count."""
     console = Console(quiet="--quiet" in arguments, started=started)
     interrupt_on_termination()
     try:

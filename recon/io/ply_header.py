@@ -43,6 +43,7 @@ class PlyHeader:
 
 
 def read_header(path: Path) -> PlyHeader:
+    """What the file holds and where its data starts; raises `InputError` where it is no PLY."""
     try:
         with path.open("rb") as file:
             start = file.read(_LONGEST_HEADER)

@@ -36,6 +36,7 @@ class _AbsentPictures:
 
 
 def write_scene(folder: Path, reconstruction: Reconstruction, scene: Scene) -> None:
+    """Keep all that a run needs of its scene but the pictures, so that it can be opened without the photos."""
     from safetensors.torch import save
 
     described = {

@@ -78,6 +78,7 @@ class Outcome:
 
 
 def write_report(outcome: Outcome, path: Path) -> None:
+    """One self-contained HTML file, pictures included: it opens without a network."""
     sections = [
         _heading(outcome),
         _figures(outcome),
