@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,18 +56,11 @@ def open_reduced(path: Path, longest_side: int) -> tuple[Image, tuple[float, flo
     The second value is the part (left, top, right, bottom) of the result that the photo covers: reduced pixels at a
     border may stick out of it.
     """
-    with _opened(path) as image:
-        width, height = image.size
-        orientation = _orientation(image)
-        covered = float(width), float(height)
-        longest = max(width, height)
-        if 0 < 2 * longest_side <= longest and image.mode in ("RGB", "L"):
-            drafted = image.draft(image.mode, (width * longest_side // longest, height * longest_side // longest))
-            covered = covered if drafted is None else (float(drafted[1][2]), float(drafted[1][3]))
-        image = _turned(_eight_bit(image), orientation)
-    across, down = covered if orientation < 5 else covered[::-1]
-    left = image.width - across if orientation in _MIRRORS_X else 0.0
-    top = image.height - down if orientation in _MIRRORS_Y else 0.0
+    decoded = _decode(path, longest_side)
+    image = _turned(_eight_bit(path, decoded.image), decoded.orientation)
+    across, down = decoded.covered if decoded.orientation < 5 else decoded.covered[::-1]
+    left = image.width - across if decoded.orientation in _MIRRORS_X else 0.0
+    top = image.height - down if decoded.orientation in _MIRRORS_Y else 0.0
     return image, (left, top, left + across, top + down)
 
 
@@ -79,29 +70,33 @@ def inspect_photo(path: Path) -> PhotoFile:
     Decoding is the only way to find a file that was cut or damaged; the reduced decode still passes through all of the
     compressed data, but saves most of the arithmetic.
     """
-    with _opened(path) as image:
-        size = image.size
-        orientation = _orientation(image)
-        exif = image.getexif()
-        tags: dict[int, object] = dict(exif) | dict(exif.get_ifd(0x8769))
-        image.draft(image.mode, (max(1, size[0] // 8), max(1, size[1] // 8)))
-        if all(low == high for low, high in _extremes(image)):
-            raise ValueError("has one colour all over: there is nothing to see")
-        image = image if image.mode in ("L", "RGB") and "transparency" not in image.info else _eight_bit(image)
-        small = _turned(image.resize((16, 16), 4), orientation)  # 4: box filter
-    upright = (size[1], size[0]) if orientation >= 5 else size
-    gray = np.asarray(small.convert("RGB").convert("L"), dtype=np.float32)
-    return PhotoFile(upright, size, orientation, image.mode == "RGBA", tags, gray)
+    decoded = _decode(path, 1)
+    image, (width, height), orientation = decoded.image, decoded.size, decoded.orientation
+    if all(low == high for low, high in _extremes(image)):
+        raise InputError(f"{path} has one colour all over: there is nothing to see.", advice="Leave it out.")
+    if image.mode not in ("L", "RGB") or "transparency" in image.info:
+        image = _eight_bit(path, image)
+    small = _turned(image.resize((16, 16), 4), orientation).convert("RGB").convert("L")  # 4: area filter
+    upright = (height, width) if orientation >= 5 else (width, height)
+    gray = np.asarray(small, dtype=np.float32)
+    return PhotoFile(upright, decoded.size, orientation, image.mode == "RGBA", decoded.exif, gray)
 
 
-def _extremes(image: Image) -> list[tuple[float, float]]:
-    """Smallest and largest value of each channel."""
-    values = image.getextrema()
-    return list(values) if isinstance(values[0], tuple) else [values]  # pyright: ignore[reportReturnType] - one channel
+@dataclass(frozen=True)
+class _Decoded:
+    """Stored pixels in whatever mode, perhaps reduced, and what the file says about them."""
+
+    image: Image
+    size: tuple[int, int]
+    """Of the file."""
+    covered: tuple[float, float]
+    """Of the image, by the file's pixels."""
+    exif: dict[int, object]
+    orientation: int
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[Image]:
+def _decode(path: Path, longest_side: int) -> _Decoded:
+    """Everything that can fail because of the file happens here."""
     from PIL import Image, UnidentifiedImageError
 
     _allow_heic(path)
@@ -110,7 +105,11 @@ def _opened(path: Path) -> Iterator[Image]:
             warnings.simplefilter("ignore")  # Pillow warns of odd tags and of sizes that are checked below
             with Image.open(path) as image:
                 _check(path, image)
-                yield image
+                width, height = image.size
+                exif = image.getexif()
+                tags: dict[int, object] = dict(exif) | dict(exif.get_ifd(0x8769))
+                covered = _reduce(image, longest_side)
+                image.load()
     except UnidentifiedImageError as error:
         raise _unknown(path) from error
     except Image.DecompressionBombError as error:
@@ -119,8 +118,31 @@ def _opened(path: Path) -> Iterator[Image]:
         raise InputError(f"{path} does not fit in memory.", advice="Scale it down.") from error
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist.", advice="Check the name.") from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, OverflowError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # decoders raise whatever a broken file makes them stumble over
         raise InputError(f"{path} {_why(path, error)}.", advice=_AGAIN) from error
+    turn = tags.get(_ORIENTATION, 1)
+    orientation = turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
+    return _Decoded(image, (width, height), covered, tags, orientation)
+
+
+def _reduce(image: Image, longest_side: int) -> tuple[float, float]:
+    """Ask a JPEG to decode at 1/2, 1/4 or 1/8 if that leaves the longest side; the size that the photo then covers."""
+    width, height = image.size
+    longest = max(width, height)
+    if 0 < 2 * longest_side <= longest:
+        wanted = max(1, width * longest_side // longest), max(1, height * longest_side // longest)
+        drafted = image.draft(image.mode, wanted)
+        if drafted is not None:
+            return float(drafted[1][2]), float(drafted[1][3])
+    return float(width), float(height)
+
+
+def _extremes(image: Image) -> list[tuple[int | float, int | float]]:
+    """Smallest and largest value of each channel."""
+    values = image.getextrema()
+    return list(values) if isinstance(values[0], tuple) else [values]  # pyright: ignore[reportReturnType] - one channel
 
 
 def _check(path: Path, image: Image) -> None:
@@ -134,30 +156,29 @@ def _check(path: Path, image: Image) -> None:
         raise InputError(f"{path} is animated ({frames} frames).", advice="Save its frames as single images.")
 
 
-def _eight_bit(image: Image) -> Image:
+def _eight_bit(path: Path, image: Image) -> Image:
     """`RGB`, or `RGBA` where some pixel is not opaque."""
     from PIL import Image
 
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        image = Image.fromarray(_gray_to_bytes(np.asarray(image)))
+        image = Image.fromarray(_gray_to_bytes(path, np.asarray(image)))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
-        lowest = image.getchannel("A").getextrema()[0]
-        return image if lowest < 255 else image.convert("RGB")  # pyright: ignore[reportOperatorIssue] - one channel
-    return image.convert("RGB")
+        ((lowest, _),) = _extremes(image.getchannel("A"))
+        return image if lowest < 255 else image.convert("RGB")
+    if image.mode in ("1", "L", "P", "CMYK", "YCbCr", "HSV", "RGBX"):
+        return image.convert("RGB")
+    if image.mode != "RGB":
+        raise InputError(f"{path} has colours of the kind {image.mode}.", advice=_CONVERT)
+    return image
 
 
-def _gray_to_bytes(gray: np.ndarray) -> np.ndarray:
+def _gray_to_bytes(path: Path, gray: np.ndarray) -> np.ndarray:
     """Deep gray to 8 bits. Integers are taken as 16-bit, floats as 0..1."""
     top = 65535.0 if gray.dtype.kind in "iu" else 1.0
     if not np.isfinite(gray).all() or gray.max(initial=0) > top or gray.min(initial=0) < 0:
-        raise ValueError("has pixel values that are no 16-bit or 0..1 colours")
+        raise InputError(f"{path} has pixel values that are no 16-bit or 0..1 colours.", advice=_CONVERT)
     return (gray.astype(np.float32) * (255 / top) + 0.5).astype(np.uint8)
-
-
-def _orientation(image: Image) -> int:
-    value = image.getexif().get(_ORIENTATION, 1)
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _turned(image: Image, orientation: int) -> Image:
@@ -166,7 +187,6 @@ def _turned(image: Image, orientation: int) -> Image:
     turns = (None, T.FLIP_LEFT_RIGHT, T.ROTATE_180, T.FLIP_TOP_BOTTOM)
     turns += (T.TRANSPOSE, T.ROTATE_270, T.TRANSVERSE, T.ROTATE_90)
     turn = turns[orientation - 1]
-    image.load()
     return image if turn is None else image.transpose(turn)
 
 
@@ -207,6 +227,4 @@ def _why(path: Path, error: Exception) -> str:
         return "is empty (0 bytes)"
     if "truncated" in text.lower() or isinstance(error, EOFError):
         return "is cut short: the end of the image is missing"
-    if text.startswith("has "):
-        return text
     return f"is damaged ({text[:80].rstrip('.')})"
