@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 NATIVE := $(shell find cuda -type f)
 DEMO := runs/demo
-# Stretch of the training schedule in the demo; with poses, evaluation and export it ends in about four minutes.
+# Time for recon train in the demo, poses, evaluation and all: with the installation, it stays under ten minutes.
 BUDGET ?= 180s
 VIEW ?=
 # Which tests, for example TESTS=tests/test_ply.py; empty for all.
