@@ -25,7 +25,7 @@ class Talk:
     """Options of every command."""
 
     quiet: bool = False
-    """Say nothing but errors."""
+    """No progress and no summaries: results and errors only."""
     json: bool = False
     """Print the result as one JSON object on stdout; everything else goes to stderr."""
 

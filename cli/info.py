@@ -34,6 +34,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
 
 
 def _describe(path: Path) -> dict[str, Any]:
+    from recon.io.colmap import is_colmap
     from recon.io.posed import find_posed
 
     if not path.exists():
@@ -48,6 +49,8 @@ def _describe(path: Path) -> dict[str, Any]:
         return _posed("transforms", path, read_transforms(path))
     if path.is_file():
         raise InputError(f"{path} is nothing that recon knows.", advice="Pass a run, a .ply, a model or a folder.")
+    if is_colmap(path):
+        return _model(path)
     posed = find_posed(path)
     return _posed(posed.kind, posed.path, posed.read()) if posed is not None else _photos(path)
 
@@ -109,6 +112,24 @@ def _posed(kind: str, path: Path, reconstruction: Any) -> dict[str, Any]:
         "sizes": sizes,
         "test_views": sum(view.split == "test" for view in reconstruction.views),
         "left_out": [f"{item.name}: {item.reason}" for item in reconstruction.left_out],
+    }
+
+
+def _model(path: Path) -> dict[str, Any]:
+    """A COLMAP model alone: its photos may lie anywhere."""
+    from recon.io.colmap_binary import read_binary
+    from recon.io.colmap_text import read_text
+
+    model = read_binary(path) if (path / "cameras.bin").is_file() else read_text(path)
+    lengths = model.points.track_length
+    return {
+        "kind": "colmap",
+        "path": str(path),
+        "views": len(model.images),
+        "points": len(model.points.xyz),
+        "lenses": sorted({lens.model for lens in model.cameras.values()}),
+        "sizes": sorted({f"{lens.width}x{lens.height}" for lens in model.cameras.values()}),
+        "mean_track_length": round(float(lengths.mean()), 2) if lengths.any() else None,
     }
 
 

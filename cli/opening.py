@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,36 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recon.errors import RunError
+from recon.errors import InputError, RunError
+from recon.io.pictures import Source, load_picture
 from recon.io.run import Run
 from recon.io.scene import load_scene
 from recon.io.scene_file import missing_photos, read_reconstruction, read_scene, with_photos_in
 from recon.io.settings import from_plain
+from recon.io.undistort import pinhole_of
 from recon.models import GaussianConfig, build_model
 from recon.models.gaussians import GaussianModel
-from recon.types import Scene
+from recon.types import Picture, Reconstruction, Scene
 
-__all__ = ["TrainedRun", "load_model", "open_run", "scene_with_photos"]
+__all__ = ["TrainedRun", "load_model", "open_run", "scene_to_look_at", "scene_with_photos"]
+
+
+class _OnDemand:
+    """Pictures that are read when somebody looks at them; gray where the photo is no longer to be had."""
+
+    def __init__(self, reconstruction: Reconstruction, image_size: int) -> None:
+        views = sorted(reconstruction.views, key=lambda view: view.name)
+        self._sources = [Source(v.path, v.mask, v.lens, pinhole_of(v.lens, image_size)) for v in views]
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def __getitem__(self, index: int) -> Picture:
+        source = self._sources[index]
+        try:
+            return load_picture(source)
+        except InputError:
+            return Picture(torch.full((source.pinhole.height, source.pinhole.width, 3), 128, dtype=torch.uint8))
 
 
 @dataclass(frozen=True)
@@ -45,6 +65,12 @@ def open_run(folder: Path) -> TrainedRun:
     scene = read_scene(run.scene)
     state = run.load_checkpoint()
     return TrainedRun(run, scene, load_model(config, scene, state, folder), config, int(state["step"]))
+
+
+def scene_to_look_at(opened: TrainedRun) -> Scene:
+    """The scene with its photos as far as they are still there; nothing is read before somebody looks."""
+    images = _OnDemand(read_reconstruction(opened.run.scene), opened.config["scene"]["image_size"])
+    return replace(opened.scene, images=images)
 
 
 def load_model(config: dict[str, Any], scene: Scene, state: dict[str, Tensor], folder: Path) -> GaussianModel:

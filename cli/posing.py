@@ -77,7 +77,8 @@ def name_left_out(left_out: tuple[LeftOut, ...], console: Console) -> None:
 
 def _given(reconstruction: Reconstruction, console: Console) -> Posed:
     name_left_out(reconstruction.left_out, console)
-    return Posed(reconstruction, len(reconstruction.views) + len(reconstruction.left_out))
+    absent = sum("does not exist" in item.reason or "is not in" in item.reason for item in reconstruction.left_out)
+    return Posed(reconstruction, len(reconstruction.views) + len(reconstruction.left_out) - absent)
 
 
 def _and_left_out(left_out: tuple[LeftOut, ...]) -> str:

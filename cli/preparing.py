@@ -11,7 +11,7 @@ from recon.cli.duration import Deadline
 from recon.cli.fingerprint import fingerprint
 from recon.cli.opening import scene_with_photos
 from recon.cli.posing import posed_photos
-from recon.errors import InputError
+from recon.errors import InputError, RunError
 from recon.io.colmap import write_colmap
 from recon.io.resolution import choose_image_size, this_machine
 from recon.io.run import Run
@@ -92,6 +92,11 @@ def _prepared_again(run: Run, kept: dict[str, Any], options: Options, console: C
         images: Path | None = options.images if str(options.images) != kept["options"].get("images") else None
         scene = scene_with_photos(run, kept, images)
         reconstruction = read_reconstruction(run.scene)
+        if images is None and fingerprint(reconstruction) != kept["inputs"]["hash"]:
+            raise RunError(
+                f"The photos in {options.images} have changed since {run.folder} was started.",
+                advice="Put the old ones back, or train again with --overwrite.",
+            )
         stage.result = f"{len(scene)} photos, posed before"
     length = kept["training"]
     config = TrainConfig(steps=length.get("steps"), budget=length.get("budget"), seed=options.seed)

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recon.errors import InputError, RunError
+from recon.errors import InputError
+from recon.export.views import render_picture
 from recon.geometry import look_at
 from recon.io.ply import read_ply
 from recon.io.ply_header import read_header
@@ -43,12 +44,17 @@ class SplatFile:
         return self._gaussians
 
 
-class _NoPictures:
+class _Renders:
+    """Pictures of a scene without photos: what its cameras see."""
+
+    def __init__(self, model: SplatFile, cameras: Cameras) -> None:
+        self._model, self._cameras = model, cameras
+
     def __len__(self) -> int:
-        return _STARTS
+        return len(self._cameras)
 
     def __getitem__(self, index: int) -> Picture:
-        raise RunError("A splat file holds no photos.", advice="Open the run it came from instead.")
+        return Picture(render_picture(self._model, self._cameras[index], torch.zeros(3)))
 
 
 def open_splats(path: Path) -> tuple[Renderer, Scene]:
@@ -60,17 +66,18 @@ def open_splats(path: Path) -> tuple[Renderer, Scene]:
     centre = gaussians.means.median(dim=0).values.double().numpy()
     spread = (gaussians.means - gaussians.means.median(dim=0).values).norm(dim=-1)
     cameras = _around(centre, 2.5 * max(float(spread.median()), 1e-6), up)
+    model = SplatFile(gaussians)
     rgb = ((gaussians.sh[:, 0] * 0.28209479 + 0.5).clamp(0, 1) * 255).to(torch.uint8)
     scene = Scene(
         names=tuple(f"view {index + 1}" for index in range(_STARTS)),
         cameras=cameras,
-        images=_NoPictures(),
+        images=_Renders(model, cameras),
         points=Points(gaussians.means, rgb),
         train=tuple(range(_STARTS)),
         test=(),
         up=torch.from_numpy(up).float(),
     )
-    return SplatFile(gaussians), scene
+    return model, scene
 
 
 def _up(path: Path) -> np.ndarray:

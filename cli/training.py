@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from recon.cli.console import Console, Stage
@@ -24,8 +26,6 @@ __all__ = ["train_run"]
 
 _LOG_EVERY = 10
 """Steps between two lines of metrics.jsonl."""
-_PAUSE = 0.005
-"""Seconds between two looks for what browsers ask while training is held."""
 
 
 def train_run(run: Run, prepared: Prepared, options: Options, console: Console) -> TrainState:
@@ -40,9 +40,11 @@ def train_run(run: Run, prepared: Prepared, options: Options, console: Console) 
         saved = time.monotonic()
         for report in train(state, prepared.scene, prepared.config, clock=clock):
             _log(log, report, state)
-            _show_progress(stage, report, state, prepared.config)
+            ahead = _ahead(state, prepared.config)
+            _show_progress(stage, report, state, ahead)
             if viewer is not None:
-                _serve(viewer, state, report, clock, interruption)
+                viewer.update(report, done=ahead.done, seconds_left=ahead.seconds)
+                _serve(viewer, state, clock, lambda: interruption.asked)
             if interruption.asked or time.monotonic() - saved > seconds_of(options.save_every):
                 run.save_checkpoint(state.state_dict())
                 saved = time.monotonic()
@@ -68,7 +70,8 @@ def _viewer(prepared: Prepared, options: Options, console: Console, stack: conte
     from recon.viewer import Viewer
 
     viewer = stack.enter_context(contextlib.closing(Viewer(prepared.scene, port=options.port)))
-    console.say(f"watch it at {viewer.address}")
+    taken = f" (port {viewer.moved_from} is taken)" if viewer.moved_from is not None else ""
+    console.say(f"Watch it at {viewer.address}{taken}")
     return viewer
 
 
@@ -80,28 +83,33 @@ def _log(log: MetricsLog, report: StepReport, state: TrainState) -> None:
     log.write({"step": report.step, "losses": losses, **report.counts, **seconds})
 
 
-def _show_progress(stage: Stage, report: StepReport, state: TrainState, config: TrainConfig) -> None:
+@dataclass(frozen=True)
+class _Ahead:
+    """How far training is, 0 to 1, and what is left of it."""
+
+    done: float
+    seconds: float
+
+
+def _ahead(state: TrainState, config: TrainConfig) -> _Ahead:
+    by_steps = 0.0 if config.limit is None else state.step / config.limit
+    if config.budget is not None and state.elapsed / config.budget >= by_steps:
+        return _Ahead(state.elapsed / config.budget, config.budget - state.elapsed)
+    return _Ahead(by_steps, state.elapsed * (1 - by_steps) / max(by_steps, 1e-9))
+
+
+def _show_progress(stage: Stage, report: StepReport, state: TrainState, ahead: _Ahead) -> None:
     if report.step % _LOG_EVERY != 0:
         return
-    done = 0.0 if config.limit is None else report.step / config.limit
-    left = None
-    if config.budget is not None and state.elapsed / config.budget >= done:
-        done, left = state.elapsed / config.budget, config.budget - state.elapsed
     pace = report.step / max(state.elapsed, 1e-9)
     gaussians = report.counts.get("gaussians", 0)
-    stage.progress(done, f"step {report.step}, {gaussians} Gaussians, {pace:.0f} steps/s", left=left)
+    stage.progress(ahead.done, f"step {report.step}, {gaussians} Gaussians, {pace:.0f} steps/s", left=ahead.seconds)
 
 
-def _serve(
-    viewer: Viewer, state: TrainState, report: StepReport, clock: PausableClock, interruption: Interruption
-) -> None:
+def _serve(viewer: Viewer, state: TrainState, clock: PausableClock, asked: Callable[[], bool]) -> None:
     """Draw what browsers asked for; while somebody holds the training, its clock stands still."""
-    viewer.update(report)
     viewer.serve_pending(state.model)
-    if not viewer.paused:
-        return
-    clock.pause()
-    while viewer.paused and not interruption.asked:
-        viewer.serve_pending(state.model)
-        time.sleep(_PAUSE)
-    clock.resume()
+    if viewer.paused:
+        clock.pause()
+        viewer.serve_while(state.model, lambda: viewer.paused and not asked())
+        clock.resume()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,14 +12,11 @@ import tyro
 from recon.cli.command import Talk
 from recon.cli.console import Console
 from recon.cli.interruption import Interruption
-from recon.cli.opening import open_run
+from recon.cli.opening import open_run, scene_to_look_at
 from recon.cli.splat_scene import open_splats
 from recon.types import Renderer, Scene
 
 __all__ = ["Options", "run"]
-
-_PAUSE = 0.005
-"""Seconds between two looks for what browsers ask: short against the time to draw a frame."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,13 +39,13 @@ def run(options: Options, console: Console) -> None:
     from recon.viewer import Viewer
 
     with Interruption() as interruption:
-        viewer = Viewer(scene, host=options.host, port=options.port)
+        viewer = Viewer(scene, host=options.host, port=options.port, title=options.path.stem)
         try:
+            if viewer.moved_from is not None:
+                console.say(f"Port {viewer.moved_from} is taken by another program; using {viewer.port}.")
             said = f"Open {viewer.address} in a browser; Ctrl-C stops."
             print(json.dumps({"address": viewer.address}) if options.json else said, flush=True)
-            while not interruption.asked:
-                viewer.serve_pending(model)
-                time.sleep(_PAUSE)
+            viewer.serve_while(model, lambda: not interruption.asked)
         finally:
             viewer.close()
 
@@ -58,4 +54,4 @@ def _open(path: Path) -> tuple[Renderer, Scene]:
     if path.suffix.lower() == ".ply":
         return open_splats(path)
     opened = open_run(path)
-    return opened.model, opened.scene
+    return opened.model, scene_to_look_at(opened)

@@ -71,13 +71,13 @@ def _focus(scene: Scene, cameras: Cameras) -> Float[np.ndarray, "3"]:
     """Where the photos look; at the points' median depth where their lines of sight are parallel or meet far off."""
     poses = cameras.cam_from_world.double().numpy()
     positions, axes = camera_positions(poses), poses[:, 2, :3]
-    centre, axis = positions.mean(axis=0), axes.mean(axis=0)
-    seen = (scene.points.xyz.double().numpy() - centre) @ axis
-    depth = float(np.median(seen[seen > 0])) if (seen > 0).any() else scene.extent
+    seen = (scene.points.xyz.double().numpy() @ axes.T - (positions * axes).sum(axis=-1)) if len(scene.points) else None
+    depth = float(np.median(seen[seen > 0])) if seen is not None and (seen > 0).any() else scene.extent
     focus = focus_point(poses)
     if focus is not None and 0.1 * depth < np.median(((focus - positions) * axes).sum(axis=-1)) < 10 * depth:
         return focus
-    return centre + depth * axis / max(float(np.linalg.norm(axis)), 1e-6)
+    axis = axes.mean(axis=0)
+    return positions.mean(axis=0) + depth * axis / max(float(np.linalg.norm(axis)), 1e-6)
 
 
 def _horizon(up: Float[np.ndarray, "3"]) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"]]:

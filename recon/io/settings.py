@@ -84,7 +84,11 @@ def _choose(choices: list[Any], plain: Any, where: str) -> Any:
         choices = [get_args(choice)[0] if get_origin(choice) is typing.Annotated else choice for choice in choices]
     choices = [choice for choice in choices if choice is not type(None)]
     if isinstance(plain, Mapping):
-        named = [choice for choice in choices if is_dataclass(choice) and getattr(choice, "__name__", "") == plain.get("kind")]
+        named = [
+            choice
+            for choice in choices
+            if is_dataclass(choice) and getattr(choice, "__name__", "") == plain.get("kind")
+        ]
         if len(named) == 0:
             raise _unknown(where, f"kind {plain.get('kind')!r}")
         return _build(named[0], plain, where)

@@ -37,7 +37,7 @@ def loss_curve(points: Sequence[tuple[int, float]]) -> str:
     low, high = (math.log10(bound([loss for _, loss in curve])) for bound in (min, max))
     span = max(high - low, 0.1)
 
-    def place(step: float, loss: float) -> str:
+    def place(step: int, loss: float) -> str:
         return f"{50 + 930 * step / last:.1f},{20 + 210 * (high - math.log10(loss)) / span:.1f}"
 
     lines = []

@@ -1,0 +1,188 @@
+"""A training that was stopped, killed or ran out of disk goes on from a whole checkpoint and ends the same."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from room import Room
+
+from recon.cli.main import main
+from recon.io import checkpoint as checkpoint_module
+from recon.io.checkpoint import load_checkpoint
+
+STEPS = 24
+SMALL = ("--steps", str(STEPS), "--no-viewer", "--quiet", "--hold-out", "3", "gaussians", "--max-gaussians", "900")
+
+
+def posed_photos(room: Room, folder: Path) -> Path:
+    """Photos and the poses that lie with them, so that no structure from motion is needed."""
+    room.write_photos(folder)
+    cameras = room.cameras
+    frames = []
+    for index, name in enumerate(room.names):
+        world_from_cam = torch.linalg.inv(cameras.cam_from_world[index].double())
+        world_from_cam[:, 1:3] *= -1  # transforms.json has y up and z backward
+        frames.append({"file_path": name, "transform_matrix": world_from_cam.tolist()})
+    lens = {"fl_x": float(cameras.focal[0, 0]), "fl_y": float(cameras.focal[0, 1])}
+    lens |= {"cx": float(cameras.center[0, 0]), "cy": float(cameras.center[0, 1])}
+    lens |= {"w": int(cameras.width[0]), "h": int(cameras.height[0])}
+    (folder / "transforms.json").write_text(json.dumps(lens | {"frames": frames}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def photos(room: Room, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return posed_photos(room, tmp_path_factory.mktemp("photos") / "room")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    run = tmp_path_factory.mktemp("whole") / "run"
+    assert main(["train", "--images", str(photos), "--output", str(run), *SMALL]) == 0
+    return load_checkpoint(run / "checkpoint")
+
+
+def assert_same_end(run: Path, expected: dict[str, Any]) -> None:
+    found = load_checkpoint(run / "checkpoint")
+    assert found.keys() == expected.keys()
+    different = [name for name in expected if name != "elapsed" and not torch.equal(found[name], expected[name])]
+    assert different == []
+
+
+def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C arrives while this step is being logged."""
+    from recon.cli import training
+
+    log = training._log
+
+    def and_interrupt(*given: Any) -> None:
+        log(*given)
+        if given[1].step == step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(training, "_log", and_interrupt)
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(
+    photos: Path,
+    uninterrupted: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        interrupt_at(17, patch)
+        assert main(["train", "--images", str(photos), "--output", str(run), *SMALL]) == 130
+    assert f"recon train --resume {run}" in capsys.readouterr().err
+    assert int(load_checkpoint(run / "checkpoint")["step"]) == 17
+    assert main(["train", "--output", str(run), "--resume", "--no-viewer", "--quiet"]) == 0
+    assert_same_end(run, uninterrupted)
+    steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == STEPS
+    assert (run / "exports" / "splat.ply").is_file()
+
+
+def test_ctrl_c_before_training_loses_nothing(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from recon.cli import preparing
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(preparing, "load_scene", interrupted)
+        assert main(["train", "--images", str(photos), "--output", str(run), *SMALL]) == 130
+    assert "Nothing was trained yet" in capsys.readouterr().err
+    assert main(["train", "--resume", str(run), "--no-viewer", "--quiet"]) == 0
+    assert int(load_checkpoint(run / "checkpoint")["step"]) == STEPS
+
+
+def test_resuming_a_finished_run_only_measures_and_exports_again(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert main(["train", "--images", str(photos), "--output", str(run), *SMALL, "--json"]) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert main(["train", "--resume", str(run), "--no-viewer", "--quiet", "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert (again["steps"], again["psnr"], again["gaussians"]) == (STEPS, first["psnr"], first["gaussians"])
+
+
+def test_a_full_disk_stops_training_and_keeps_the_old_checkpoint(
+    photos: Path,
+    uninterrupted: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = tmp_path / "run"
+    write, written = checkpoint_module._write_synced, []
+
+    def until_full(path: Path, data: bytes) -> None:
+        written.append(path)
+        if len(written) > 6:  # two files a checkpoint
+            path.write_bytes(data[: len(data) // 2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint_module, "_write_synced", until_full)
+        every_step = ("--save-every", "0.000001s")
+        assert main(["train", "--images", str(photos), "--output", str(run), *SMALL, *every_step]) == 2
+    said = capsys.readouterr().err
+    assert f"{run / 'checkpoint'}: No space left on device" in said
+    assert "--resume" in said
+    assert int(load_checkpoint(run / "checkpoint")["step"]) == 3
+    assert main(["train", "--resume", str(run), "--no-viewer", "--quiet"]) == 0
+    assert_same_end(run, uninterrupted)
+
+
+def test_kill_9_in_the_middle_of_training_loses_little(
+    photos: Path, uninterrupted: dict[str, Any], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "recon.cli.main", "train", "--images", str(photos), "--output", str(run), *SMALL]
+    process = subprocess.Popen([*command, "--save-every", "0.000001s"], stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (run / "checkpoint" / "state.json").exists():
+        assert process.poll() is None, "ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    assert 0 < int(load_checkpoint(run / "checkpoint")["step"]) < STEPS
+    assert main(["train", "--resume", str(run), "--no-viewer", "--quiet"]) == 0
+    assert_same_end(run, uninterrupted)
+
+
+def test_changed_photos_are_not_mixed_into_a_run(
+    room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos, run = posed_photos(room, tmp_path / "photos"), tmp_path / "run"
+    with monkeypatch.context() as patch:
+        interrupt_at(3, patch)
+        assert main(["train", "--images", str(photos), "--output", str(run), *SMALL]) == 130
+    (photos / room.names[2]).write_bytes((photos / room.names[1]).read_bytes())
+    assert main(["train", "--resume", str(run), "--no-viewer"]) == 2
+    assert "changed since" in capsys.readouterr().err
+
+
+def test_resume_without_a_run_says_what_to_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--resume"]) == 2
+    assert "recon train --resume RUN" in capsys.readouterr().err
+    assert main(["train", "--resume", str(tmp_path)]) == 2
+    assert "is not a run" in capsys.readouterr().err
