@@ -56,7 +56,14 @@ def read_colmap(model: Path, images: Path) -> Reconstruction:
             f"None of the {len(held.images)} photos of {model} can be used: {listed}",
             advice="Pass the folder of the photos that the model was made of.",
         )
-    return Reconstruction(tuple(views), *_points(held.points, left_out))
+    tracks, errors = held.points.track_length, held.points.error
+    return Reconstruction(
+        tuple(views),
+        _finite(held.points),
+        tuple(left_out),
+        mean_track_length=_mean(tracks[tracks > 0]),
+        mean_reprojection_error=_mean(errors[errors >= 0]),
+    )
 
 
 def write_colmap(reconstruction: Reconstruction, folder: Path) -> None:
@@ -136,14 +143,13 @@ def _posed(image: ColmapImage, cameras: dict[int, Lens], file: PhotoFile | Input
     return turned(scaled(lens, file.stored_size), turns), upright_from_stored @ cam_from_input
 
 
-def _points(held: ColmapPoints, left_out: list[LeftOut]) -> tuple:
-    """The rest of `Reconstruction`'s fields: points, left_out, up, mean track length, mean reprojection error."""
+def _finite(held: ColmapPoints) -> Points:
     finite = np.isfinite(held.xyz).all(axis=1)
-    points = Points(torch.from_numpy(held.xyz[finite]), torch.from_numpy(held.rgb[finite]))
-    tracked, measured = held.track_length[held.track_length > 0], held.error[held.error >= 0]
-    length = float(tracked.mean()) if len(tracked) > 0 else None
-    error = float(measured.mean()) if len(measured) > 0 and np.isfinite(measured).all() else None
-    return points, tuple(left_out), None, length, error
+    return Points(torch.from_numpy(held.xyz[finite]), torch.from_numpy(held.rgb[finite]))
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return float(values.mean()) if len(values) > 0 and np.isfinite(values).all() else None
 
 
 def _test_names(model: Path) -> set[str]:

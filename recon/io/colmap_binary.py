@@ -96,7 +96,7 @@ def _read_points(file: _Bytes) -> ColmapPoints:
     return _as_points(rows, tracks)
 
 
-def _as_points(rows: list[list[float]], tracks: list[int]) -> ColmapPoints:
+def _as_points(rows: list[list[float | int]], tracks: list[int]) -> ColmapPoints:
     table = np.array(rows, dtype=np.float64).reshape(-1, 7)
     return ColmapPoints(table[:, :3], table[:, 3:6].astype(np.uint8), table[:, 6], np.array(tracks, dtype=np.int64))
 

@@ -62,7 +62,7 @@ def _images(path: Path) -> Iterator[ColmapImage]:
         yield image
 
 
-def _point(where: str, line: str) -> list[float]:
+def _point(where: str, line: str) -> list[float | int]:
     try:
         _, *values = line.split()
         x, y, z, red, green, blue, error = (float(value) for value in values[:7])

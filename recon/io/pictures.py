@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pictures", "Source", "load_picture"]
 
-_BOX = 4  # Pillow's number for the area filter
+_CUBIC = 3  # Pillow's number. Its area filter takes whole pixels only, which moves things by up to half of one
 _OVERSAMPLED = 3  # how much finer than the picture the photo is when it is warped and averaged
 
 
@@ -44,7 +44,7 @@ class Source:
 
 
 def load_picture(source: Source) -> Picture:
-    """Decode, undistort and shrink by area. Colour under full transparency is black."""
+    """Decode, undistort and shrink without aliasing. Colour under full transparency is black."""
     image, covered = open_reduced(source.path, _working_side(source))
     pixels = _at_work(image, covered, source)
     mask = None
@@ -107,13 +107,13 @@ def _at_work(image: Image, covered: tuple[float, float, float, float], source: S
     """The part `covered` of the image is the whole photo."""
     pinhole, lens = source.pinhole, source.lens
     if is_pinhole(lens):
-        shrunk = image.resize((pinhole.width, pinhole.height), _BOX, box=covered)
+        shrunk = image.resize((pinhole.width, pinhole.height), _CUBIC, box=covered)
         return _array(shrunk)
     across, down = _shrink(source)
     finer, dense = (2, _OVERSAMPLED) if max(across, down) < 0.5 else (1, 1)
     width = max(1, round(lens.width * min(1.0, across * dense)))
     height = max(1, round(lens.height * min(1.0, down * dense)))
-    shrunk = torch.from_numpy(_array(image.resize((width, height), _BOX, box=covered))).float()
+    shrunk = torch.from_numpy(_array(image.resize((width, height), _CUBIC, box=covered))).float()
     shrunk = shrunk.permute(2, 0, 1).contiguous()
     if len(shrunk) == 4:
         shrunk = torch.cat([shrunk[:3] * (shrunk[3:] / 255), shrunk[3:]])
