@@ -1,0 +1,76 @@
+"""Running the worker: a process of its own, because some of COLMAP's failures abort the process they happen in.
+
+The child ends when its work does, when the caller stops waiting for any reason (an exception, Ctrl-C), and when the
+parent dies: it holds the other end of a pipe to the parent, see `worker.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from recon.errors import InputError, RunError
+from recon.sfm.job import Job
+
+__all__ = ["run_worker"]
+
+_LOG_LINES = 4
+
+
+def run_worker(job: Job, log: Path, progress: Callable[[str, float], None]) -> None:
+    """Do `job` in a child process. COLMAP's own words go to `log`."""
+    # One BLAS thread per Python thread: the worker has as many of these as there are cores.
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    with log.open("wb") as words:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "recon.sfm.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=words,
+            env=environment,
+            text=True,
+            encoding="utf-8",
+        )
+    try:
+        done = _listen(worker, job, progress)
+        status = worker.wait()
+    finally:
+        worker.kill()
+        worker.wait()
+        for pipe in (worker.stdin, worker.stdout):
+            if pipe is not None:
+                pipe.close()
+    if not done or status != 0:
+        raise _died(status, log)
+
+
+def _listen(worker: subprocess.Popen[str], job: Job, progress: Callable[[str, float], None]) -> bool:
+    """Hand over the job, pass on what the child says, until it says no more. True when it said that it is done."""
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    try:
+        worker.stdin.write(job.to_json() + "\n")
+        worker.stdin.flush()  # and stays open: its end tells the child that the parent is gone
+    except BrokenPipeError:
+        return False
+    for line in worker.stdout:
+        message = json.loads(line)
+        if "error" in message:
+            raise InputError(message["error"], advice=message["advice"])
+        if "done" in message:
+            return True
+        progress(message["stage"], message["fraction"])
+    return False
+
+
+def _died(status: int, log: Path) -> RunError:
+    lines = log.read_text(errors="replace").strip().splitlines()[-_LOG_LINES:]
+    how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit code {status}"
+    said = " | ".join(lines) if lines else "nothing"
+    advice = f"The log is {log}. Fewer or smaller photos help where memory ran out."
+    return RunError(f"Pose estimation broke down ({how}); its last words: {said}.", advice=advice)

@@ -1,0 +1,30 @@
+"""What a user may choose about how photos are posed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["PosesConfig"]
+
+
+@dataclass(frozen=True)
+class PosesConfig:
+    """Structure from motion: where every photo was taken."""
+
+    image_size: int = 960
+    """Longest side, in pixels, at which features are looked for. Time grows with its square."""
+    max_features: int = 3000
+    """Features kept per photo, the largest first. Matching time grows with its square."""
+    pairs: Literal["auto", "exhaustive", "similar", "sequential"] = "auto"
+    """Which photos are compared: all with all, those that look alike, or neighbours in name order and those alike."""
+    neighbours: int = 10
+    """Photos that each photo is compared with in the modes `similar` and `sequential`."""
+    lens: Literal["auto", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "OPENCV_FISHEYE"] = "auto"
+    """Lens distortion to solve for, in COLMAP's names. Automatic: OPENCV, SIMPLE_RADIAL where there are few photos."""
+    seed: int = 0
+    """Of the random samples in verification and mapping."""
+    retry: bool = True
+    """Where less than nine tenths of the photos find a place, try again with more features and other methods."""
+    keep_blurred: bool = False
+    """Use photos that are much less sharp than the others."""

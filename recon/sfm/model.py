@@ -1,0 +1,69 @@
+"""Writing the model that won: for COLMAP, and for our own reader."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from recon.sfm.diagnosis import reason_for
+from recon.sfm.evidence import Evidence
+from recon.sfm.frame import poses_of
+from recon.sfm.result import Attempt, Placed, PosesResult, write_result
+
+if TYPE_CHECKING:
+    import pycolmap
+
+__all__ = ["write_model"]
+
+
+def write_model(
+    folder: Path,
+    model: pycolmap.Reconstruction,
+    evidence: Evidence,
+    attempts: list[Attempt],
+    seconds: dict[str, float],
+) -> None:
+    """`folder/0` for COLMAP; `poses.json` and `points.npz` for `recon.sfm.result`."""
+    xyz, rgb = _color_points(model, evidence)
+    colmap = folder / "0"
+    colmap.mkdir()
+    model.write_binary(colmap)
+    ids, poses = poses_of(model)
+    placed = []
+    for number, pose in zip(ids, poses, strict=True):
+        image = model.image(number)
+        camera = model.camera(image.camera_id)
+        params = tuple(float(value) for value in camera.params)
+        placed.append(
+            Placed(image.name, camera.model_name, camera.width, camera.height, params, tuple(map(tuple, pose.tolist())))
+        )
+    names = {one.name for one in placed}
+    left_out = [
+        (shot.name, reason_for(index, evidence)) for index, shot in enumerate(evidence.shots) if shot.name not in names
+    ]
+    result = PosesResult(
+        tuple(placed),
+        tuple(left_out),
+        model.compute_mean_track_length(),
+        model.compute_mean_reprojection_error(),
+        tuple(attempts),
+        seconds,
+    )
+    write_result(folder, result, xyz, rgb)
+
+
+def _color_points(
+    model: pycolmap.Reconstruction, evidence: Evidence
+) -> tuple[Float[np.ndarray, "p 3"], UInt8[np.ndarray, "p 3"]]:
+    """Positions and colours of the points; a colour is the median over the photos, against highlights."""
+    colors = {number: evidence.colors(number - 1) for number in model.reg_image_ids()}
+    xyz, rgb = [], []
+    for point in model.points3D.values():
+        seen = [colors[element.image_id][element.point2D_idx] for element in point.track.elements]
+        point.color = np.median(seen, axis=0).astype(np.uint8)
+        xyz.append(point.xyz)
+        rgb.append(point.color)
+    return np.array(xyz, dtype=np.float64).reshape(-1, 3), np.array(rgb, dtype=np.uint8).reshape(-1, 3)

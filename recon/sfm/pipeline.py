@@ -1,0 +1,118 @@
+"""The worker's work: evidence, mapping, the best model. Tries again, harder, when the first try is poor."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recon.io.cache import fill_stage
+from recon.sfm import diagnosis
+from recon.sfm.evidence import Evidence
+from recon.sfm.frame import set_upright
+from recon.sfm.gathering import Effort, gather
+from recon.sfm.images import provide_images
+from recon.sfm.job import Job
+from recon.sfm.mapping import map_globally, map_incrementally, refine
+from recon.sfm.model import write_model
+from recon.sfm.result import Attempt
+
+if TYPE_CHECKING:
+    import pycolmap
+
+__all__ = ["run_job"]
+
+_ENOUGH = 0.9
+"""Share of the sharp photos that must have a place for us to be content."""
+_THOROUGH_SIZE = 1200
+_THOROUGH_FEATURES = 8000
+_NARROW = 3.0
+"""Degrees. For captures that move along the line of sight, as down a street; COLMAP's own 16 finds no start."""
+
+Say = Callable[[str, float], None]
+Mapped = tuple["pycolmap.Reconstruction | None", Evidence]
+
+
+def run_job(job: Job, say: Say) -> None:
+    """Fill `workspace/sparse`, or raise an `InputError` that says why these photos cannot be posed."""
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    fill_stage(job.workspace / "sparse", job.key, lambda folder: _pose(job, folder, threads, say))
+
+
+def _pose(job: Job, folder: Path, threads: int, say: Say) -> None:
+    seconds: dict[str, float] = {}
+    attempts: list[Attempt] = []
+    model, evidence = _best(job, threads, attempts, seconds, say)
+    if model is None:
+        raise diagnosis.explain_failure(evidence)
+    started = time.monotonic()
+    say("Refining cameras", 0.0)
+    refine(model, threads=threads)
+    diagnosis.check_depth(model, evidence)
+    set_upright(model)
+    provide_images(job.shots, job.workspace / "images", threads)
+    seconds["refining"] = time.monotonic() - started
+    write_model(folder, model, evidence, attempts, seconds)
+    say("Refining cameras", 1.0)
+
+
+def _best(job: Job, threads: int, attempts: list[Attempt], seconds: dict[str, float], say: Say) -> Mapped:
+    """The model with the most photos of all that is tried, and the evidence it was made of."""
+    config = job.config
+    quick = Effort(config.image_size, config.max_features, False, config.pairs)
+    evidence = gather(job, quick, job.workspace / "matches", threads, seconds, say)
+    best: Mapped = _map(job, "incremental", evidence, None, threads, attempts, seconds, say), evidence
+    if not config.retry or _is_enough(best) or diagnosis.is_hopeless(evidence):
+        return best
+    size, count = max(config.image_size, _THOROUGH_SIZE), max(config.max_features, _THOROUGH_FEATURES)
+    thorough = Effort(size, count, True, config.pairs)
+    evidence = gather(job, thorough, job.workspace / "matches_thorough", threads, seconds, say)
+    for method in ("incremental", "global"):
+        if not _is_enough(best):
+            model = _map(job, method, evidence, _NARROW, threads, attempts, seconds, say)
+            best = max(best, (model, evidence), key=lambda mapped: _size(mapped[0]))
+    return best
+
+
+def _is_enough(mapped: Mapped) -> bool:
+    model, evidence = mapped
+    return _size(model)[0] >= _ENOUGH * (~evidence.blurred).sum()
+
+
+def _size(model: pycolmap.Reconstruction | None) -> tuple[int, int]:
+    return (0, 0) if model is None else (model.num_reg_images(), model.num_points3D())
+
+
+def _map(
+    job: Job,
+    method: str,
+    evidence: Evidence,
+    start_angle: float | None,
+    threads: int,
+    attempts: list[Attempt],
+    seconds: dict[str, float],
+    say: Say,
+) -> pycolmap.Reconstruction | None:
+    """The largest model that `method` finds."""
+    if len(evidence.pairs) == 0:
+        return None
+    started = time.monotonic()
+    title = "Placing photos" if not attempts else f"Placing photos again ({method})"
+    say(title, 0.0)
+    if method == "incremental":
+        models = map_incrementally(
+            evidence.database,
+            start_angle=start_angle,
+            seed=job.config.seed,
+            threads=threads,
+            registered=lambda count: say(title, min(1.0, count / len(evidence.shots))),
+        )
+    else:
+        models = map_globally(evidence.database, seed=job.config.seed, threads=threads)
+    best = max(models, key=_size, default=None)
+    spent = time.monotonic() - started
+    seconds["mapping"] = seconds.get("mapping", 0.0) + spent
+    attempts.append(Attempt(method, *_size(best), spent))
+    return best

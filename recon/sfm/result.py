@@ -1,0 +1,62 @@
+"""What the worker leaves behind and the parent reads: `poses.json` and `points.npz` beside the COLMAP model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+__all__ = ["Attempt", "Placed", "PosesResult", "read_result", "write_result"]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One photo that has a place; the lens in COLMAP's terms."""
+
+    name: str
+    model: str
+    width: int
+    height: int
+    params: tuple[float, ...]
+    cam_from_input: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One way that was tried."""
+
+    method: str
+    registered: int
+    points: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PosesResult:
+    placed: tuple[Placed, ...]
+    left_out: tuple[tuple[str, str], ...]
+    """Name and reason."""
+    mean_track_length: float
+    mean_reprojection_error: float
+    attempts: tuple[Attempt, ...]
+    seconds: dict[str, float]
+    """By stage."""
+
+
+def write_result(
+    folder: Path, result: PosesResult, xyz: Float[np.ndarray, "p 3"], rgb: UInt8[np.ndarray, "p 3"]
+) -> None:
+    (folder / "poses.json").write_text(json.dumps(asdict(result), indent=1))
+    np.savez(folder / "points.npz", xyz=xyz, rgb=rgb)
+
+
+def read_result(folder: Path) -> tuple[PosesResult, Float[np.ndarray, "p 3"], UInt8[np.ndarray, "p 3"]]:
+    values = json.loads((folder / "poses.json").read_text())
+    values["placed"] = tuple(Placed(**placed) for placed in values["placed"])
+    values["attempts"] = tuple(Attempt(**attempt) for attempt in values["attempts"])
+    values["left_out"] = tuple((name, reason) for name, reason in values["left_out"])
+    with np.load(folder / "points.npz") as points:
+        return PosesResult(**values), points["xyz"], points["rgb"]
