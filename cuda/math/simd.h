@@ -184,9 +184,13 @@ RECON_HD void sum_lanes_of_8(const f32* v, float* sums) {
 }
 #endif
 RECON_HD float sum_lanes(f32 v) {
+#if defined(__AVX512F__)
+  return _mm512_reduce_add_ps((__m512)v);
+#else
   float sum = 0;
   for (int i = 0; i < kLanes; ++i) sum += v[i];
   return sum;
+#endif
 }
 
 }  // namespace recon::RECON_ISA

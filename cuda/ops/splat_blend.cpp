@@ -5,8 +5,8 @@
 // no branch on what a pixel sees. A pixel takes a Gaussian when alpha >= kMinAlpha and light is left; the one that uses
 // up the light still counts.
 //
-// Backward walks the same way forward again, with two numbers per pixel: the transmittance T, and S, the part of the
-// loss's linearisation <g, colour> that lies behind. With w = alpha T and q = <g, c>:
+// Backward walks the same way forward again, now pair by pair, so that the pair's sums stay in registers. Each pixel has
+// two numbers: the transmittance T, and S, the part of the loss's linearisation <g, colour> that lies behind. With w = alpha T and q = <g, c>:
 //   S after = S before - w q,    dL/dalpha = T q - S after / (1 - alpha).
 // At the start S = <g, colour> + dL/dT_end T_end.
 #include "ops/entry_points.h"
@@ -17,7 +17,7 @@ namespace {
 
 constexpr int kBlockRows = kLanes / 4;            // a pixel block is 4 wide
 constexpr int kBlocks = kTile * kTile / kLanes;   // in a tile: 16 or 32
-constexpr int kForwardChunk = 64, kBackwardChunk = 32;
+constexpr int kChunk = 64;  // pairs tested and fetched together
 constexpr uint32_t kAllBlocks = kBlocks == 32 ? ~0u : (1u << (kBlocks % 32)) - 1;
 
 struct Lanes {
@@ -46,31 +46,32 @@ RECON_HD uint32_t touched_blocks(const float* record) {
 }
 
 // bitmaps[b], bit j: pair j touches block b.
-template <class Bits>
-RECON_HD void transpose(const uint32_t* masks, int count, Bits* bitmaps) {
+RECON_HD void transpose(const uint32_t* masks, int count, uint64_t* bitmaps) {
 #if defined(__AVX512F__)
   for (int b = 0; b < kBlocks; ++b) bitmaps[b] = 0;
   for (int j = 0; j < count; j += 16) {
     const __m512i m = _mm512_loadu_si512(masks + j);
-    for (int b = 0; b < kBlocks; ++b) bitmaps[b] |= Bits(_mm512_test_epi32_mask(m, _mm512_set1_epi32(1 << b))) << j;
+    for (int b = 0; b < kBlocks; ++b) bitmaps[b] |= uint64_t(_mm512_test_epi32_mask(m, _mm512_set1_epi32(1 << b))) << j;
   }
 #else
   for (int b = 0; b < kBlocks; ++b) bitmaps[b] = 0;
   for (int j = 0; j < count; ++j)
-    for (uint32_t m = masks[j]; m != 0; m &= m - 1) bitmaps[__builtin_ctz(m)] |= Bits(1) << j;
+    for (uint32_t m = masks[j]; m != 0; m &= m - 1) bitmaps[__builtin_ctz(m)] |= uint64_t(1) << j;
 #endif
 }
 
 RECON_HD int first_bit(uint64_t bits) { return __builtin_ctzll(bits); }
 
 struct Chunk {
-  float records[kForwardChunk][kRecord];
-  uint32_t masks[kForwardChunk];
+  float records[kChunk][kRecord];
+  uint32_t masks[kChunk];
 };
 
 // Copies records, with centres made relative to the tile's corner: the small number keeps the digits of the rest.
 RECON_HD void fetch(const Splat& s, uint32_t pair, int count, int tile_x, int tile_y, Chunk& chunk) {
+  const uint32_t ahead = pair + uint32_t(count) + kChunk <= s.pair_count ? uint32_t(count) : 0;
   for (int j = 0; j < count; ++j) {
+    __builtin_prefetch(s.records + kRecord * int64_t(s.pair_gaussian[pair + j + ahead]));
     float* record = chunk.records[j];
     __builtin_memcpy(record, s.records + kRecord * int64_t(s.pair_gaussian[pair + j]), sizeof chunk.records[j]);
     record[kX] = (record[kX] - float(tile_x * kTile)) + record[kRestX];
@@ -78,20 +79,22 @@ RECON_HD void fetch(const Splat& s, uint32_t pair, int count, int tile_x, int ti
   }
 }
 
-// alpha at a pixel block and the lanes that take it.
+// alpha at a pixel block. It does not look at the transmittance, so that the chain from one pair to the next is short.
 struct Contribution {
   f32 dx, dy, exponent, alpha;
-  mask takes;
 };
-RECON_HD Contribution contribution(const float* record, f32 x, f32 y, f32 transmittance) {
+RECON_HD Contribution contribution(const float* record, f32 x, f32 y) {
   Contribution k;
   k.dx = x - record[kX];
   k.dy = y - record[kY];
   k.exponent = k.dx * (record[kA] * k.dx + record[kB] * k.dy) + record[kO];
   k.exponent = record[kC] * k.dy * k.dy + k.exponent;
-  k.takes = both(ge(k.exponent, kLog2MinAlpha), ge(transmittance, kMinTransmittance));
-  k.alpha = where(k.takes, exp2_of(min_of(k.exponent, kLog2MaxAlpha)), f32{});
+  k.alpha = where(ge(k.exponent, kLog2MinAlpha), exp2_of(min_of(k.exponent, kLog2MaxAlpha)), f32{});
   return k;
+}
+// The pair's weight: nothing where the light is used up.
+RECON_HD f32 weight_of(f32 alpha, f32 transmittance) {
+  return where(ge(transmittance, kMinTransmittance), alpha * transmittance, f32{});
 }
 
 // Reads or writes a block's pixels of one plane; pixels outside the image read as 0 and are not written.
@@ -138,12 +141,12 @@ void blend_tile(const Splat& s, int tile) {
   uint32_t alive = kAllBlocks, pair = begin;
   Chunk chunk;
   uint64_t bitmaps[kBlocks];
-  for (; pair < end && alive != 0; pair += kForwardChunk) {
-    const int count = min_int(int(end - pair), kForwardChunk);
+  for (; pair < end && alive != 0; pair += kChunk) {
+    const int count = min_int(int(end - pair), kChunk);
     fetch(s, pair, count, tile_x, tile_y, chunk);
     for (int j = 0; j < count; ++j)
       chunk.masks[j] = touched_blocks(chunk.records[j]) & alive;
-    for (int j = count; j < kForwardChunk; ++j) chunk.masks[j] = 0;
+    for (int j = count; j < kChunk; ++j) chunk.masks[j] = 0;
     __builtin_memcpy(s.pair_mask + pair, chunk.masks, size_t(count) * sizeof(uint32_t));
     transpose(chunk.masks, count, bitmaps);
     for (uint32_t blocks = alive; blocks != 0; blocks &= blocks - 1) {
@@ -155,8 +158,8 @@ void blend_tile(const Splat& s, int tile) {
       PixelState p = state[block];
       for (; bits != 0; bits &= bits - 1) {
         const float* record = chunk.records[first_bit(bits)];
-        const Contribution k = contribution(record, x, y, p.t);
-        const f32 w = k.alpha * p.t;
+        const Contribution k = contribution(record, x, y);
+        const f32 w = weight_of(k.alpha, p.t);
         p.r += w * record[kR];
         p.g += w * record[kG];
         p.b += w * record[kBlue];
@@ -182,12 +185,11 @@ void blend_tile(const Splat& s, int tile) {
 }
 
 struct PixelGrad {
-  f32 t, behind, r, g, b, z;
+  f32 x, y, t, behind, r, g, b, z;
 };
 
 template <bool kWithDepth, bool kAbsolute>
 void blend_tile_backward(const Splat& s, const SplatBackward& d, int tile) {
-  constexpr int kSums = kAbsolute ? 12 : kWithDepth ? 10 : 9;
   const int tile_x = tile % s.tiles_x, tile_y = tile / s.tiles_x;
   const int64_t plane = int64_t(s.width) * s.height;
   const Lanes centres = pixel_centres();
@@ -195,7 +197,8 @@ void blend_tile_backward(const Splat& s, const SplatBackward& d, int tile) {
   for (int block = 0; block < kBlocks; ++block) {
     const BlockWindow w = window_of(s, tile_x, tile_y, block);
     const f32 g_alpha = read_block(s, d.grad_alpha, w);
-    PixelGrad p = {inside(w), f32{}, read_block(s, d.grad_rgb, w), read_block(s, d.grad_rgb + plane, w),
+    PixelGrad p = {load(centres.x) + float(block % 4 * 4), load(centres.y) + float(block / 4 * kBlockRows),
+                   inside(w), f32{}, read_block(s, d.grad_rgb, w), read_block(s, d.grad_rgb + plane, w),
                    read_block(s, d.grad_rgb + 2 * plane, w), f32{}};
     p.behind = p.r * read_block(s, s.rgb, w) + p.g * read_block(s, s.rgb + plane, w) +
                p.b * read_block(s, s.rgb + 2 * plane, w) - g_alpha * (1.0f - read_block(s, s.alpha, w));
@@ -208,55 +211,45 @@ void blend_tile_backward(const Splat& s, const SplatBackward& d, int tile) {
 
   const uint32_t begin = s.tile_start[tile], end = s.tile_start[tile + 1], done = begin + s.tile_done[tile];
   Chunk chunk;
-  uint32_t bitmaps[kBlocks];
-  f32 sums[kBackwardChunk][kSums];
-  for (uint32_t pair = begin; pair < done; pair += kBackwardChunk) {
-    const int count = min_int(int(done - pair), kBackwardChunk);
+  for (uint32_t pair = begin; pair < done; pair += kChunk) {
+    const int count = min_int(int(done - pair), kChunk);
     fetch(s, pair, count, tile_x, tile_y, chunk);
-    for (int j = 0; j < kBackwardChunk; ++j) chunk.masks[j] = j < count ? s.pair_mask[pair + j] : 0;
-    transpose(chunk.masks, count, bitmaps);
-    for (int j = 0; j < count; ++j)
-      for (int i = 0; i < kSums; ++i) sums[j][i] = f32{};
-    for (int block = 0; block < kBlocks; ++block) {
-      uint32_t bits = bitmaps[block];
-      if (bits == 0) continue;
-      const f32 x = load(centres.x) + float(block % 4 * 4);
-      const f32 y = load(centres.y) + float(block / 4 * kBlockRows);
-      PixelGrad p = state[block];
-      for (; bits != 0; bits &= bits - 1) {
-        const int j = first_bit(bits);
-        const float* record = chunk.records[j];
-        const Contribution k = contribution(record, x, y, p.t);
-        const f32 w = k.alpha * p.t;
+    for (int j = 0; j < count; ++j) {
+      const float* record = chunk.records[j];
+      f32 sums[16] = {};
+      for (uint32_t blocks = s.pair_mask[pair + j]; blocks != 0; blocks &= blocks - 1) {
+        const int block = __builtin_ctz(blocks);
+        PixelGrad& p = state[block];
+        const f32 t = p.t;
+        const Contribution k = contribution(record, p.x, p.y);
+        const f32 w = weight_of(k.alpha, t);
         f32 q = p.r * record[kR] + p.g * record[kG] + p.b * record[kBlue];
         if (kWithDepth) q += p.z * record[kDepth];
-        p.behind -= w * q;
-        const f32 g_alpha = p.t * q - p.behind * reciprocal(1.0f - k.alpha);
-        const f32 v = where(lt(k.exponent, kLog2MaxAlpha), k.alpha * g_alpha, f32{});
-        p.t -= w;
+        const f32 wq = w * q, behind = p.behind - wq;
+        const f32 g = wq - k.alpha * behind * reciprocal(1.0f - k.alpha);  // alpha dL/dalpha
+        const f32 v = where(both(lt(k.exponent, kLog2MaxAlpha), ge(t, kMinTransmittance)), g, f32{});
+        p.t = t - w;
+        p.behind = behind;
         const f32 vx = v * k.dx, vy = v * k.dy;
-        f32* sum = sums[j];
-        sum[kV] += v;
-        sum[kVx] += vx;
-        sum[kVy] += vy;
-        sum[kVxx] += vx * k.dx;
-        sum[kVxy] += vx * k.dy;
-        sum[kVyy] += vy * k.dy;
-        sum[kDr] += w * p.r;
-        sum[kDg] += w * p.g;
-        sum[kDb] += w * p.b;
-        if (kWithDepth) sum[kDdepth] += w * p.z;
+        sums[kV] += v;
+        sums[kVx] += vx;
+        sums[kVy] += vy;
+        sums[kVxx] += vx * k.dx;
+        sums[kVxy] += vx * k.dy;
+        sums[kVyy] += vy * k.dy;
+        sums[kDr] += w * p.r;
+        sums[kDg] += w * p.g;
+        sums[kDb] += w * p.b;
+        if (kWithDepth) sums[kDdepth] += w * p.z;
         if (kAbsolute) {
-          sum[kAbsX] += absolute(2.0f * record[kA] * vx + record[kB] * vy);
-          sum[kAbsY] += absolute(2.0f * record[kC] * vy + record[kB] * vx);
+          sums[kAbsX] += absolute(2.0f * record[kA] * vx + record[kB] * vy);
+          sums[kAbsY] += absolute(2.0f * record[kC] * vy + record[kB] * vx);
         }
       }
-      state[block] = p;
-    }
-    for (int j = 0; j < count; ++j) {
       float* out = d.pair_grads + kPairGrad * int64_t(s.pair_slot[pair + j]);
-      sum_lanes_of_8(sums[j], out);
-      for (int i = 8; i < kPairGrad; ++i) out[i] = i < kSums ? sum_lanes(sums[j][i]) : 0.0f;
+      sum_lanes_of_8(sums, out);
+      out[kDb] = sum_lanes(sums[kDb]);
+      for (int i = kDdepth; i < kPairGrad; ++i) out[i] = kWithDepth || kAbsolute ? sum_lanes(sums[i]) : 0.0f;
     }
   }
   for (uint32_t pair = done; pair < end; ++pair)
