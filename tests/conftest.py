@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from room import Room, make_room
 
 from recon.datasets import data_root
 from recon.errors import InputError
+from recon.ops.native import native
 
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
@@ -33,3 +35,21 @@ def data() -> Path:
 def room() -> Room:
     """A cube in a tiled room, six views of 64 x 48: exact colour, depth, cameras and points."""
     return make_room()
+
+
+@pytest.fixture(params=["baseline", "avx2", "avx512"])
+def isa(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each instruction set that the CPU kernels are built for and this machine has."""
+    before = native().cpu_isa()
+    if not native().select_cpu_isa(request.param):
+        pytest.skip(f"this processor has no {request.param}")
+    yield request.param
+    native().select_cpu_isa(before)
+
+
+@pytest.fixture
+def set_threads() -> Iterator[Callable[[int], None]]:
+    """Changes the number of threads for one test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)

@@ -117,7 +117,7 @@ class _Photometric(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, *grads):
+    def backward(ctx, *grads):  # pyright: ignore[reportIncompatibleMethodOverride]
         rgb, alpha, exposure = ctx.saved_tensors
         (g,) = grads
         return g * rgb, g * alpha, None, None, None, None if exposure is None else g * exposure, None, None
