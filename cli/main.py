@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 
 STARTED = time.monotonic()
+"""Loading the program counts against a budget."""
 
 COMMANDS = {
     "train": "Photos to a scene you can orbit and keep.",
@@ -29,6 +30,7 @@ __all__ = ["COMMANDS", "main"]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. 0 done, 2 something you can mend, 130 interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    started = STARTED if argv is None else time.monotonic()
     if len(arguments) == 0 or arguments[0] in ("-h", "--help", "help"):
         print(_help())
         return 0 if arguments else 2
@@ -41,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _unknown(arguments[0])
     from recon.cli.command import run_command
 
-    return run_command(arguments[0], arguments[1:], STARTED)
+    return run_command(arguments[0], arguments[1:], started)
 
 
 def _help() -> str:

@@ -37,9 +37,10 @@ def train_run(run: Run, prepared: Prepared, options: Options, console: Console) 
         log = stack.enter_context(contextlib.closing(MetricsLog(run, after_step=state.step)))
         interruption = stack.enter_context(Interruption())
         clock = PausableClock()
-        saved = time.monotonic()
+        saved, report = time.monotonic(), None
         for report in train(state, prepared.scene, prepared.config, clock=clock):
-            _log(log, report, state)
+            if report.step % _LOG_EVERY == 0 or report.step == 1:
+                _log(log, report, state)
             ahead = _ahead(state, prepared.config)
             _show_progress(stage, report, state, ahead)
             if viewer is not None:
@@ -50,6 +51,8 @@ def train_run(run: Run, prepared: Prepared, options: Options, console: Console) 
                 saved = time.monotonic()
             if interruption.asked:
                 raise KeyboardInterrupt
+        if report is not None and report.step % _LOG_EVERY != 0:
+            _log(log, report, state)
         run.save_checkpoint(state.state_dict())
         stage.result = f"{state.step} steps, {state.model.counts()['gaussians']} Gaussians"
     return state
@@ -76,8 +79,6 @@ def _viewer(prepared: Prepared, options: Options, console: Console, stack: conte
 
 
 def _log(log: MetricsLog, report: StepReport, state: TrainState) -> None:
-    if report.step % _LOG_EVERY != 0 and report.step != 1:
-        return
     losses = {name: float(value) for name, value in report.losses.items()}
     seconds = {"seconds": round(state.elapsed, 3), "memory": resident_bytes()}
     log.write({"step": report.step, "losses": losses, **report.counts, **seconds})

@@ -60,17 +60,17 @@ def assert_same_end(run: Path, expected: dict[str, Any]) -> None:
 
 
 def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C arrives while this step is being logged."""
+    """Ctrl-C arrives when this step is done."""
     from recon.cli import training
 
-    log = training._log
+    show = training._show_progress
 
     def and_interrupt(*given: Any) -> None:
-        log(*given)
+        show(*given)
         if given[1].step == step:
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(training, "_log", and_interrupt)
+    monkeypatch.setattr(training, "_show_progress", and_interrupt)
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(

@@ -23,7 +23,7 @@ def read_lens(frame: Mapping[str, object], everywhere: Mapping[str, object], siz
     given. Numbers are in pixels of w x h, which may differ from the picture by a scale.
     """
     keys = dict(everywhere) | dict(frame)
-    width, height = int(_number(keys, "w", size[0])), int(_number(keys, "h", size[1]))
+    width, height = int(_number(keys, "w", float(size[0]))), int(_number(keys, "h", float(size[1])))
     if width < 1 or height < 1:
         raise InputError(f"The camera's size is {width} x {height}.", advice="Correct w and h.")
     focal = _focal(keys, width, height)
