@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Pictures", "Source", "load_picture"]
 
-_CUBIC = 3  # Pillow's number. Its area filter takes whole pixels only, which moves things by up to half of one
+_LINEAR, _CUBIC = 2, 3
+"""Pillow's numbers of its filters. Its area filter takes whole pixels only, which moves things by up to half of one."""
 _OVERSAMPLED = 3  # how much finer than the picture the photo is when it is warped and averaged
 
 
@@ -106,14 +107,15 @@ def _shrink(source: Source) -> tuple[float, float]:
 def _at_work(image: Image, covered: tuple[float, float, float, float], source: Source) -> UInt8[np.ndarray, "h w c"]:
     """The part `covered` of the image is the whole photo."""
     pinhole, lens = source.pinhole, source.lens
+    smooth = _CUBIC if image.mode == "RGB" else _LINEAR  # next to transparency, overshooting gives false colours
     if is_pinhole(lens):
-        shrunk = image.resize((pinhole.width, pinhole.height), _CUBIC, box=covered)
+        shrunk = image.resize((pinhole.width, pinhole.height), smooth, box=covered)
         return _array(shrunk)
     across, down = _shrink(source)
     finer, dense = (2, _OVERSAMPLED) if max(across, down) < 0.5 else (1, 1)
     width = max(1, round(lens.width * min(1.0, across * dense)))
     height = max(1, round(lens.height * min(1.0, down * dense)))
-    shrunk = torch.from_numpy(_array(image.resize((width, height), _CUBIC, box=covered))).float()
+    shrunk = torch.from_numpy(_array(image.resize((width, height), smooth, box=covered))).float()
     shrunk = shrunk.permute(2, 0, 1).contiguous()
     if len(shrunk) == 4:
         shrunk = torch.cat([shrunk[:3] * (shrunk[3:] / 255), shrunk[3:]])

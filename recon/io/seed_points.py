@@ -17,6 +17,8 @@ _NEAR, _FAR = 0.2, 3.0
 """Depths tried, in distances of cameras from the origin; evenly in disparity, as pictures resolve them."""
 _ROUNDS = 12
 _VIEWS = 40
+_SEEN = 0.5
+"""Share of the views that must see a point where pictures have alpha: all look at the thing then."""
 _COVERED = 0.95
 """Share of the views with alpha that must cover a point, where they see it: not all, for thin or badly cut things."""
 
@@ -49,17 +51,20 @@ def _visible(
 ) -> Points:
     """Those of the points that are to be kept, with the mean colour that they have in the views."""
     count = len(xyz)
+    least = 2.0
     seen, covered = torch.zeros(count), torch.zeros(count)
     colour = torch.zeros(count, 3)
     for view in views:
         picture = images[view]
+        if use_alpha and picture.alpha is not None:
+            least = max(least, _SEEN * len(views))
         inside, column, row = _pixels(cameras[view], xyz)
         rgb = picture.rgb[row, column].float()
         cover = torch.ones(count) if picture.alpha is None or not use_alpha else picture.alpha[row, column] / 255
         seen += inside
         covered += inside * (cover > 0)
         colour += rgb * (inside * cover)[:, None]
-    keep = (seen >= min(2, len(views))) & (covered >= _COVERED * seen)
+    keep = (seen >= min(least, len(views))) & (covered >= _COVERED * seen)
     mean = colour / covered.clamp(min=1)[:, None]
     return Points(xyz[keep], mean[keep].round().clamp(0, 255).byte())
 
