@@ -18,7 +18,7 @@ def rates(planes: int = 23) -> Tensor:
     return torch.logspace(-5, -2, planes)
 
 
-@pytest.mark.parametrize("count", [0, 1, 5])
+@pytest.mark.parametrize("count", [0, 5])
 def test_a_hundred_steps_match_the_reference_in_double(isa, count):
     blocks, start = random_blocks(count), random_blocks(count)
     moments = Moments.zeros_like(blocks)
