@@ -1,0 +1,332 @@
+"""The live viewer: what its parts decide, and what a browser shows of it."""
+
+from __future__ import annotations
+
+import math
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from blobs import COLOURS, Blobs, Painter, blob_scene
+from browser import Page, open_page, wait
+
+from recon.errors import InputError
+from recon.types import Renderer, StepReport
+from recon.viewer import Viewer
+from recon.viewer.outlook import outlook_of
+from recon.viewer.pace import Pace
+from recon.viewer.panel import Progress
+from recon.viewer.splats import splats_from
+from recon.viewer.view import View, fov_that_holds
+
+WIDTH, HEIGHT = 1000, 400
+PANEL = 330
+"""Pixels at the right edge of the page that the panel may cover."""
+
+
+class Training:
+    """Steps that change nothing, in a thread of their own: what the command's loop does with a viewer."""
+
+    def __init__(self, viewer: Viewer, model: Renderer) -> None:
+        self.viewer, self.steps = viewer, 0
+        self._model, self._over = model, threading.Event()
+        self._thread = threading.Thread(target=self._train)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _train(self) -> None:
+        while not self._over.is_set():
+            self.steps += 1
+            report = StepReport(self.steps, {"l1": torch.tensor(0.1)}, {"gaussians": 600})
+            self.viewer.update(report, steps=100_000, seconds_left=61.0, psnr=25.0)
+            self.viewer.serve_pending(self._model)
+            self.viewer.serve_while(self._model, lambda: self.viewer.paused and not self._over.is_set())
+            time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    page = open_page(tmp_path_factory.mktemp("chromium"), width=WIDTH, height=HEIGHT)
+    page.addresses()  # of Chromium's own first page
+    yield page
+    page.driver.quit()
+
+
+@pytest.fixture(scope="module")
+def training(page: Page) -> Iterator[Training]:
+    """The page shows the first view of a model in training, and its splats have come."""
+    training = Training(Viewer(blob_scene(), port=0), Blobs())
+    page.open(training.viewer.address)
+    wait(lambda: seen(page), "splats")
+    yield training
+    training.stop()
+    training.viewer.close()
+
+
+@pytest.fixture
+def at_home(training: Training, page: Page) -> Page:
+    """Every test starts from the first view."""
+    if not symmetric(places(page)):
+        page.click("First view")
+        wait(lambda: seen(page) and symmetric(places(page)), "the first view")
+    return page
+
+
+def places(page: Page) -> dict[str, tuple[float, float, int]]:
+    """Where each colour is on the page: median x and y, and how many pixels; left of the panel."""
+    picture = page.picture()[:, : WIDTH - PANEL].astype(int)
+    found = {}
+    for name, colour in COLOURS.items():
+        rows, columns = np.nonzero(np.abs(picture - colour).max(axis=-1) < 40)
+        middle = (float(np.median(columns)), float(np.median(rows))) if len(rows) > 0 else (math.nan, math.nan)
+        found[name] = (*middle, len(rows))
+    return found
+
+
+def seen(page: Page) -> bool:
+    return all(count > 500 for *_, count in places(page).values())
+
+
+def symmetric(found: dict[str, tuple[float, float, int]]) -> bool:
+    """The camera stands in front: blue in the middle, red and green as far to its sides."""
+    red, green, blue = (found[name][0] for name in ("red", "green", "blue"))
+    return red < blue < green and abs(blue - WIDTH / 2) < 20 and abs(red + green - WIDTH) < 20
+
+
+# --- In the browser -------------------------------------------------------------------------------------------------
+
+
+def test_splats_are_where_they_are_in_the_world_the_right_way_up(at_home: Page) -> None:
+    found = places(at_home)
+    assert found["red"][0] < found["blue"][0] < found["green"][0]
+    assert found["blue"][1] < found["red"][1] - 50
+    assert abs(found["red"][1] - found["green"][1]) < 20
+
+
+def test_the_page_asks_nothing_of_other_machines(training: Training, page: Page) -> None:
+    local = (training.viewer.address, f"ws{training.viewer.address.removeprefix('http')}", "data:", "blob:")
+    assert [address for address in page.addresses() if not address.startswith(local)] == []
+
+
+def test_dragging_orbits_around_the_scene(at_home: Page) -> None:
+    at_home.drag((60, 0), start=(250, 350))
+    wait(lambda: not symmetric(places(at_home)), "another picture")
+    wait(lambda: places(at_home)["blue"][2] > 500, "the picture to settle")
+    found = places(at_home)
+    assert abs(found["blue"][0] - WIDTH / 2) < 100, "what is looked at stays in the middle"
+    assert found["blue"][1] < found["red"][1], "and up stays up"
+
+
+def test_rendered_pictures_are_what_the_model_draws(at_home: Page) -> None:
+    at_home.choose("Rendered (exact)", instead_of="Splats (fast)")
+    scene, model = blob_scene(), Painter()
+    home = outlook_of(scene, 0)
+    fov = fov_that_holds(scene.cameras[0], WIDTH / HEIGHT)
+    view = View(tuple(home.position.tolist()), tuple(home.wxyz.tolist()), fov, WIDTH, HEIGHT)
+    drawn = (model.render(view.camera(WIDTH)).over(torch.full((3,), 20 / 255)) * 255).numpy()
+    covered = (slice(170, HEIGHT), slice(0, WIDTH - PANEL))  # below what Chromium says about itself
+    different = 1.0
+
+    def same() -> bool:
+        nonlocal different
+        apart = np.abs(at_home.picture()[covered].astype(float) - drawn[covered]).max(axis=-1)
+        different = float((apart > 24).mean())
+        return different < 0.02  # photos in the scene, and the edges of the discs in JPEG
+
+    try:
+        at_home.click("Photos")
+        wait(same, "the model's own picture")
+    finally:
+        at_home.click("Photos")
+        at_home.choose("Splats (fast)", instead_of="Rendered (exact)")
+    assert different < 0.005
+
+
+def test_pause_holds_the_training_and_go_on_releases_it(training: Training, at_home: Page) -> None:
+    at_home.click("Pause")
+    wait(lambda: training.viewer.paused, "the pause")
+    before = training.steps
+    time.sleep(0.3)
+    assert training.steps <= before + 1
+    at_home.click("Go on")
+    wait(lambda: training.steps > before + 1, "another step")
+
+
+def test_the_panel_tells_how_training_goes(training: Training, at_home: Page) -> None:
+    text = at_home.text()
+    assert "of 100 000 · 1 min 01 s left" in text
+    assert "PSNR 25.00 dB\n600 Gaussians" in text
+
+
+def test_clicking_a_photo_stands_where_it_was_taken_and_shows_it(training: Training, at_home: Page) -> None:
+    wait(lambda: whitest(at_home) is not None, "a photo in the scene")
+    spot = whitest(at_home)
+    assert spot is not None
+    at_home.click_at(*spot)
+    wait(lambda: "photo_3.jpg" in at_home.text(), "the name of the photo across")
+    wait(lambda: seen(at_home) and places(at_home)["green"][0] < places(at_home)["red"][0], "the view from behind")
+    at_home.click("Next")
+    wait(lambda: "photo_4.jpg" in at_home.text(), "the next photo")
+    at_home.click("Close")
+    wait(lambda: "photo_4.jpg" not in at_home.text(), "the photo to go")
+
+
+def whitest(page: Page) -> tuple[int, int] | None:
+    """The middle of the white photo straight across, or None."""
+    region = page.picture()[100:, WIDTH // 2 - 60 : WIDTH // 2 + 60]
+    rows, columns = np.nonzero((region > 230).all(axis=-1))
+    return (int(np.median(columns)) + WIDTH // 2 - 60, int(np.median(rows)) + 100) if len(rows) > 100 else None
+
+
+def test_a_window_the_size_of_a_phone_shows_the_scene(training: Training, page: Page) -> None:
+    page.resize(390, 780)
+    try:
+        page.click("First view")
+        wait(lambda: places(page)["blue"][2] > 300, "the scene")
+        found = places(page)
+        assert abs(found["blue"][0] - 195) < 20
+        assert found["red"][0] < 195
+    finally:
+        page.resize(WIDTH, HEIGHT)
+
+
+def test_a_model_without_gaussians_is_drawn_by_itself(page: Page, training: Training) -> None:
+    other = Training(Viewer(blob_scene(), port=0), Painter())
+    try:
+        page.open(other.viewer.address)
+        wait(lambda: seen(page) and symmetric(places(page)), "rendered pictures")
+        assert "Picture" not in page.text()
+    finally:
+        other.stop()
+        other.viewer.close()
+
+
+# --- Without one ----------------------------------------------------------------------------------------------------
+
+
+def test_a_port_in_use_moves_the_viewer_to_the_next_free_one() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        viewer = Viewer(blob_scene(), port=port)
+        viewer.close()
+    assert viewer.port > port
+    assert viewer.moved_from == port
+    assert viewer.address == f"http://127.0.0.1:{viewer.port}"
+
+
+def test_a_host_of_another_machine_is_an_error_with_advice() -> None:
+    with pytest.raises(InputError, match=r"192\.0\.2\.1") as caught:
+        Viewer(blob_scene(), host="192.0.2.1", port=7107)
+    assert caught.value.advice != ""
+
+
+def test_the_viewer_says_nothing_on_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
+    viewer = Viewer(blob_scene(), port=0)
+    viewer.serve_pending(Blobs())
+    viewer.close()
+    viewer.close()
+    assert capfd.readouterr().out == ""
+
+
+def test_nobody_watching_costs_no_picture() -> None:
+    viewer, model = Viewer(blob_scene(), port=0), Painter()
+    for step in range(50):
+        viewer.update(StepReport(step, {"l1": torch.tensor(0.1)}))
+        viewer.serve_pending(model)
+    viewer.close()
+    assert model.renders == 0
+
+
+def test_frames_shrink_while_the_camera_moves_and_sharpen_when_it_rests() -> None:
+    pace = Pace()
+    pace.spent(1200 * 600, 1.0, now=10.0)  # a second for a full frame
+    moving = dict(full=1200, pixels=1200 * 600, moved=20.0, stale=False, training=False)
+    quick = pace.side(**moving, drawn=0, now=20.0)
+    assert 240 <= quick < 400
+    assert pace.side(**moving, drawn=quick, now=20.1) == 0
+    assert pace.side(**moving, drawn=quick, now=20.5) == 1200
+    assert pace.side(**moving, drawn=1200, now=21.0) == 0
+
+
+def test_training_keeps_nine_tenths_of_the_time_when_the_camera_rests() -> None:
+    pace, now, drawing = Pace(), 100.0, 0.0
+    while now < 200.0:
+        side = pace.side(1200, 720_000, moved=0.0, drawn=1200, stale=True, training=True, now=now)
+        if side > 0:
+            now, drawing = now + 0.3, drawing + 0.3
+            pace.spent(720_000, 0.3, now)
+        now += 0.02
+    assert 0 < drawing < 0.1 * 100
+
+
+def test_a_fast_model_is_drawn_in_full_while_the_camera_moves() -> None:
+    pace = Pace()
+    pace.spent(1200 * 600, 0.01, now=1.0)
+    assert pace.side(1200, 720_000, moved=2.0, drawn=0, stale=False, training=False, now=2.0) == 1200
+
+
+def test_splats_have_the_covariances_of_their_gaussians() -> None:
+    gaussians = Blobs().gaussians()
+    generator = torch.Generator().manual_seed(3)
+    turned = replace(
+        gaussians,
+        quats=torch.randn(len(gaussians), 4, generator=generator),
+        log_scales=torch.randn(len(gaussians), 3, generator=generator),
+    )
+    splats = splats_from(turned, unit=0.5)
+    w, x, y, z = (turned.quats[7] / turned.quats[7].norm()).double().tolist()
+    rotation = np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+    variances = (2 * turned.log_scales[7].double()).exp().numpy() / 0.5**2
+    np.testing.assert_allclose(splats.covariances[7], rotation @ np.diag(variances) @ rotation.T, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(splats.centers[7], turned.means[7] / 0.5, rtol=1e-6)
+    np.testing.assert_allclose(splats.rgb[7], np.array(COLOURS["red"]) / 255, atol=1e-6)
+
+
+def test_broken_and_invisible_gaussians_are_not_sent() -> None:
+    gaussians = Blobs().gaussians()
+    gaussians.means[3, 1] = math.nan
+    gaussians.opacity_logits[5] = -20.0
+    assert len(splats_from(gaussians, unit=1.0).centers) == len(gaussians) - 2
+
+
+def test_a_view_sees_straight_ahead_in_the_middle_and_up_above_it() -> None:
+    scene = blob_scene()
+    home = outlook_of(scene, 0)
+    camera = View(tuple(home.position.tolist()), tuple(home.wxyz.tolist()), 1.0, 800, 400).camera(200)
+    assert (int(camera.width), int(camera.height)) == (200, 100)
+    torch.testing.assert_close(camera.cam_from_world, scene.cameras.cam_from_world[0])
+    torch.testing.assert_close(camera.center, torch.tensor([100.0, 50.0]))
+    edge = math.tan(0.5) * float(camera.focal[1])
+    assert edge == pytest.approx(50.0), "the angle of view reaches from the upper edge to the lower"
+
+
+def test_progress_reads_well() -> None:
+    assert Progress(1200, 0.01234, 52_341, steps=7000, seconds_left=4000.0).lines() == (
+        "**Step 1 200** of 7 000 · 1 h 06 min left  \nloss 0.0123  \n52 341 Gaussians"
+    )
+
+
+def test_a_photo_wider_than_the_window_is_shown_whole() -> None:
+    camera = blob_scene().cameras[0]  # 120 x 80, focal 100
+    assert fov_that_holds(camera, aspect=3.0) == pytest.approx(2 * math.atan(0.4))
+    assert fov_that_holds(camera, aspect=0.5) == pytest.approx(2 * math.atan(1.2))
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parent.parent / "viewer").glob("*.py")), ids=lambda p: p.name)
+def test_no_part_of_the_viewer_knows_a_model_by_name(path: Path) -> None:
+    assert "recon.models" not in path.read_text()
