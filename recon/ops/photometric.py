@@ -9,6 +9,7 @@ window of deviation 1.5, and zeros beyond the border.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -77,7 +78,7 @@ def photometric_with_gradient(
         grad_alpha,
         grad_exposure,
         losses,
-        *_workspace(width, height, torch.get_num_threads()),
+        *_workspace(width, height, torch.get_num_threads(), threading.get_ident()),
     )
     return PhotometricGradient(*losses.unbind(), rgb=grad_rgb, alpha=grad_alpha, exposure=grad_exposure)
 
@@ -177,7 +178,7 @@ def _blur(maps: Float[Tensor, "m c h w"]) -> Float[Tensor, "m c h w"]:
 
 
 @lru_cache(maxsize=4)
-def _workspace(width: int, height: int, threads: int) -> tuple[Tensor, Tensor]:
-    """Memory that the kernel works in; it keeps nothing there between calls."""
+def _workspace(width: int, height: int, threads: int, caller: int) -> tuple[Tensor, Tensor]:
+    """Memory that the kernel works in, one for each calling thread; nothing is kept there between calls."""
     floats, bands = native().photometric_workspace(width, height)
     return torch.empty(threads, floats), torch.empty(bands, 16, dtype=torch.float64)
