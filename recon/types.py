@@ -317,7 +317,7 @@ class Metrics:
     lpips: float | None = None
 
 
-# --- The protocols ------------------------------------------------------------------------------------------------------
+# --- The protocols ----------------------------------------------------------------------------------------------------
 
 
 @runtime_checkable
@@ -356,5 +356,3 @@ class Model(Renderer, Protocol):
     def counts(self) -> dict[str, int]: ...
     def state_dict(self) -> dict[str, Tensor]: ...
     def load_state_dict(self, state: dict[str, Tensor]) -> None: ...
-
-
