@@ -38,7 +38,7 @@ def test_gaussians_start_at_the_points_in_their_colours(room):
     assert torch.equal(gaussians.means, scene.points.xyz[nearest])
     colours = 0.5 + 0.28209479177387814 * gaussians.sh[:, 0]
     torch.testing.assert_close(colours, scene.points.rgb[nearest] / 255, atol=1e-6, rtol=0)
-    assert torch.sigmoid(gaussians.opacity_logits).mean() == pytest.approx(0.1, abs=1e-6)
+    assert torch.sigmoid(gaussians.opacity_logits).mean() == pytest.approx(SMALL.initial_opacity, abs=1e-6)
 
 
 def test_gaussians_start_as_large_as_the_gap_to_their_neighbours():

@@ -20,7 +20,7 @@ class Rates:
     """Of the logarithm of the scales."""
     rotation: float = 2e-3
     """Of the quaternions."""
-    opacity: float = 4e-2
+    opacity: float = 8e-2
     """Of the opacity logits."""
     colour: float = 5e-3
     """Of the base colour."""
@@ -50,8 +50,8 @@ class Mcmc:
     """Strength of the exploration noise, in units of the position rate."""
     dead: float = 0.005
     """Opacity under which a Gaussian is moved elsewhere."""
-    opacity_pressure: float = 0.01
-    """Weight of the mean opacity in the loss: what is not needed fades."""
+    opacity_pressure: float = 0.001
+    """Weight of the mean opacity in the loss: what is not needed fades. More of it makes fainter, slower splats."""
     scale_pressure: float = 0.01
     """Weight of the mean scale, as a share of the scene's extent, in the loss."""
 
@@ -102,9 +102,9 @@ class GaussianConfig:
     """What is put behind photos that have transparency, while training."""
     rates: Rates = field(default_factory=Rates)
     """Learning rates."""
-    initial_opacity: float = 0.1
+    initial_opacity: float = 0.3
     """Opacity of the first Gaussians."""
-    initial_scale: float = 1.0
+    initial_scale: float = 0.7
     """Scale of the first Gaussians, as a share of the distance to their neighbours."""
     random_points: int = 10_000
     """Gaussians put at random places when the scene has hardly any points."""
