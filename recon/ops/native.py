@@ -18,6 +18,6 @@ def native() -> ModuleType:
     except ImportError as error:
         raise MissingDependencyError(
             f"recon's native module cannot be loaded ({error}).",
-            advice="Install recon with pip (pip install -c constraints.txt .); running from the source folder is not enough.",
+            advice="Install recon with pip (pip install -c constraints.txt .); the source folder alone is not enough.",
         ) from error
     return _native

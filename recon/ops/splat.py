@@ -1,7 +1,7 @@
 """Gaussians to pixels and back: projection, tile binning, sorting and blending, and their gradients.
 
-Letters: `b` blocks of 16 Gaussians, `c` planes of a block (see `recon.ops.blocks`), `h w` the image. Inside the operators
-images are planar, [3 h w]. Sources: Kerbl et al. 2023 (3D Gaussian splatting), Yu et al. 2024 (Mip-Splatting).
+Letters: `b` blocks of 16 Gaussians, `c` planes of a block (see `recon.ops.blocks`), `h w` the image. Images are planar
+here, [3 h w]. Sources: Kerbl et al. 2023 (3D Gaussian splatting), Yu et al. 2024 (Mip-Splatting).
 """
 
 from __future__ import annotations
@@ -20,9 +20,7 @@ from recon.types import Cameras, Render
 __all__ = ["Frame", "splat", "splat_backward_adam", "splat_forward"]
 
 
-def splat(
-    blocks: Float[Tensor, "b c 16"], camera: Cameras, *, sh_degree: int, antialiased: bool = False
-) -> Render:
+def splat(blocks: Float[Tensor, "b c 16"], camera: Cameras, *, sh_degree: int, antialiased: bool = False) -> Render:
     """One view of the Gaussians. Differentiable in `blocks` and in `camera.cam_from_world`.
 
     `camera` has no batch dimension. Depth is the mean over the Gaussians that a pixel sees, 0 where it sees none.
@@ -133,7 +131,9 @@ class _Splat(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         depth = torch.empty(int(camera.height), int(camera.width))
         ctx.depth = depth
-        ctx.frame = splat_forward(blocks.contiguous(), camera, sh_degree=sh_degree, antialiased=antialiased, depth=depth)
+        ctx.frame = splat_forward(
+            blocks.contiguous(), camera, sh_degree=sh_degree, antialiased=antialiased, depth=depth
+        )
         ctx.save_for_backward(blocks, cam_from_world)
         return ctx.frame.rgb.clone(), ctx.frame.alpha.clone(), depth.clone()
 
