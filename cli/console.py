@@ -102,20 +102,27 @@ class Stage:
         self._task: Any = None
         self._console = console
         self._spoke = self.started
+        self._part, self._part_started = "", self.started
 
-    def progress(self, done: float, text: str = "", *, left: float | None = None) -> None:
-        """`done` of 1 is finished. `left`: seconds to go where that is known better than by what `done` took."""
+    def progress(self, done: float, text: str = "", *, part: str = "", left: float | None = None) -> None:
+        """`done` of 1 is finished: of the stage, or of the part of it that is named.
+
+        `left` are the seconds to go where they are known better than by what `done` took.
+        """
         now = time.monotonic()
+        if part != self._part:
+            self._part, self._part_started = part, now
         if self._console.quiet or now - self.started < _SHOW_AFTER:
             return
         if left is None and done > 0:
-            left = (now - self.started) * (1 - done) / done
+            left = (now - self._part_started) * (1 - done) / done
+        said = f"{part}  {text}".strip()
         if sys.stderr.isatty():
-            self._draw(done, text, left)
+            self._draw(done, said, left)
         elif now - self._spoke >= _PLAIN_EVERY:
             self._spoke = now
             ahead = "" if left is None else f", {duration(left)} left"
-            self._console.say(f"{self.name}: {done:.0%}{ahead}  {text}".rstrip())
+            self._console.say(f"{self.name}: {done:.0%}{ahead}  {said}".rstrip())
 
     def hide(self) -> None:
         if self.bar is not None:

@@ -6,7 +6,7 @@ import re
 import time
 from dataclasses import dataclass
 
-from recon.errors import InputError
+from recon.errors import InputError, RunError
 
 __all__ = ["Deadline", "seconds_of"]
 
@@ -38,3 +38,11 @@ class Deadline:
     @property
     def left(self) -> float | None:
         return None if self.budget is None else self.started + self.budget - time.monotonic()
+
+    def check(self, doing: str) -> None:
+        """Raise when the time is over."""
+        if self.left is not None and self.left < 0:
+            raise RunError(
+                f"The budget of {self.budget:.0f} s ended while {doing}.",
+                advice="Run it again with a larger --budget, or none.",
+            )

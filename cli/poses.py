@@ -11,10 +11,9 @@ import tyro
 
 from recon.cli.command import Talk
 from recon.cli.console import Console
-from recon.cli.posing import compute_poses
+from recon.cli.duration import Deadline
+from recon.cli.posing import compute_poses, find_photos
 from recon.errors import InputError
-from recon.io.colmap import write_colmap
-from recon.io.photos import read_capture
 from recon.sfm.config import PosesConfig
 
 __all__ = ["Options", "run"]
@@ -42,11 +41,8 @@ def run(options: Options, console: Console) -> dict[str, Any]:
     if options.output.exists() and not options.output.is_dir():
         raise InputError(f"{options.output} is a file.", advice="Pass a folder as --output.")
     started = time.monotonic()
-    with console.stage("photos") as stage:
-        capture = read_capture(options.images, masks=options.masks)
-        stage.result = f"{len(capture.photos)} photos"
-    reconstruction = compute_poses(capture, options.poses, options.output, console)
-    write_colmap(reconstruction, options.output)
+    capture = find_photos(options.images, options.masks, console)
+    reconstruction = compute_poses(capture, options.poses, options.output, Deadline(started, None), console)
     console.say(f"COLMAP model: {options.output}")
     return {
         "model": str(options.output),

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recon.cli.console import Console
-from recon.io.colmap import read_colmap
+from recon.cli.duration import Deadline
+from recon.io.colmap import read_colmap, write_colmap
 from recon.io.photos import read_capture
 from recon.io.posed import find_posed
 from recon.sfm.config import PosesConfig
 from recon.types import Capture, LeftOut, Reconstruction
 
-__all__ = ["Posed", "compute_poses", "name_left_out", "posed_photos"]
+if TYPE_CHECKING:
+    from recon.cli.train import Options
+
+__all__ = ["Posed", "compute_poses", "find_photos", "name_left_out", "posed_photos"]
 
 _NAMED = 8
 """At most so many left out photos are listed on the terminal; the report has them all."""
@@ -26,44 +32,50 @@ class Posed:
     photos: int
 
 
-def posed_photos(
-    images: Path,
-    *,
-    colmap: Path | None,
-    masks: Path | None,
-    config: PosesConfig,
-    workspace: Path,
-    console: Console,
-) -> Posed:
-    """Posed photos of `images`. Structure from motion, where it is needed, writes to `workspace`."""
-    if colmap is not None:
-        with console.stage("photos") as stage:
-            reconstruction = read_colmap(colmap, images)
-            stage.result = f"{len(reconstruction.views)} posed photos of the COLMAP model {colmap}"
-        return _given(reconstruction, console)
-    found = find_posed(images)
-    if found is not None:
-        with console.stage("photos") as stage:
-            reconstruction = found.read()
-            stage.result = f"{len(reconstruction.views)} posed photos from {found}"
-        return _given(reconstruction, console)
+def posed_photos(options: Options, workspace: Path, deadline: Deadline, console: Console) -> Posed:
+    """Posed photos of `options.images`; their COLMAP model lies in `workspace` afterwards."""
+    images = options.images
+    assert images is not None
+    beside = find_posed(images) if options.colmap is None else None
+    if options.colmap is None and beside is None:
+        capture = find_photos(images, options.masks, console)
+        return Posed(compute_poses(capture, options.poses, workspace, deadline, console), len(capture.photos))
     with console.stage("photos") as stage:
-        capture = read_capture(images, masks=masks)
-        stage.result = f"{len(capture.photos)} photos" + _and_left_out(capture.left_out)
-    return Posed(compute_poses(capture, config, workspace, console), len(capture.photos))
+        reconstruction = beside.read() if beside is not None else read_colmap(_given(options), images)
+        write_colmap(reconstruction, workspace)
+        stage.result = f"{len(reconstruction.views)} posed photos from {beside or options.colmap}"
+    name_left_out(reconstruction.left_out, console)
+    absent = sum("does not exist" in item.reason or "is not in" in item.reason for item in reconstruction.left_out)
+    return Posed(reconstruction, len(reconstruction.views) + len(reconstruction.left_out) - absent)
 
 
-def compute_poses(capture: Capture, config: PosesConfig, workspace: Path, console: Console) -> Reconstruction:
-    """Structure from motion, with its summary and the photos it could not place."""
+def find_photos(folder: Path, masks: Path | None, console: Console) -> Capture:
+    """The readable photos of a folder."""
+    with console.stage("photos") as stage:
+        capture = read_capture(folder, masks=masks)
+        left_out = f", {len(capture.left_out)} files left out" if capture.left_out else ""
+        stage.result = f"{len(capture.photos)} photos{left_out}"
+    return capture
+
+
+def compute_poses(
+    capture: Capture, config: PosesConfig, workspace: Path, deadline: Deadline, console: Console
+) -> Reconstruction:
+    """Structure from motion, with its summary and the photos it could not place. Its model is left in `workspace`."""
     from recon.sfm.poses import pose_photos
 
     with console.stage("poses") as stage:
-        reconstruction = pose_photos(capture, config, workspace, lambda what, done: stage.progress(done, what))
+
+        def show(what: str, done: float) -> None:
+            stage.progress(done, part=what)
+            deadline.check("finding the poses; what was found of them is kept")
+
+        reconstruction = pose_photos(capture, config, workspace, show)
+        for file in sorted((workspace / "sparse" / "0").glob("*.bin")):
+            shutil.copyfile(file, workspace / file.name)
         error = reconstruction.mean_reprojection_error
-        stage.result = (
-            f"{len(reconstruction.views)} of {len(capture.photos)} photos, {len(reconstruction.points)} points"
-            + ("" if error is None else f", {error:.2f} px")
-        )
+        placed = f"{len(reconstruction.views)} of {len(capture.photos)} photos, {len(reconstruction.points)} points"
+        stage.result = placed + ("" if error is None else f", {error:.2f} px")
     name_left_out(reconstruction.left_out, console)
     return reconstruction
 
@@ -75,11 +87,8 @@ def name_left_out(left_out: tuple[LeftOut, ...], console: Console) -> None:
         console.say(f"  and {len(left_out) - _NAMED} more; report.html lists them all")
 
 
-def _given(reconstruction: Reconstruction, console: Console) -> Posed:
-    name_left_out(reconstruction.left_out, console)
-    absent = sum("does not exist" in item.reason or "is not in" in item.reason for item in reconstruction.left_out)
-    return Posed(reconstruction, len(reconstruction.views) + len(reconstruction.left_out) - absent)
-
-
-def _and_left_out(left_out: tuple[LeftOut, ...]) -> str:
-    return f", {len(left_out)} files left out" if left_out else ""
+def _given(options: Options) -> Path:
+    """The COLMAP model the user named, or the one in its sparse/0."""
+    assert options.colmap is not None
+    found = find_posed(options.colmap)
+    return found.path if found is not None and found.kind == "colmap" else options.colmap

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,6 @@ from recon.cli.fingerprint import fingerprint
 from recon.cli.opening import scene_with_photos
 from recon.cli.posing import posed_photos
 from recon.errors import InputError, RunError
-from recon.io.colmap import write_colmap
 from recon.io.resolution import choose_image_size, this_machine
 from recon.io.run import Run
 from recon.io.scene import load_scene
@@ -47,22 +47,13 @@ def prepare(run: Run, options: Options, deadline: Deadline, console: Console) ->
     kept = run.read_config()
     if "scene" in kept:
         return _prepared_again(run, kept, options, console)
-    assert options.images is not None
-    posed = posed_photos(
-        options.images,
-        colmap=options.colmap,
-        masks=options.masks,
-        config=options.poses,
-        workspace=run.sfm,
-        console=console,
-    )
+    posed = posed_photos(options, run.sfm, deadline, console)
     image_size = options.image_size or _affordable_size(posed.reconstruction, console)
     scene, transparent = _scene(posed.reconstruction, image_size, options, console)
     with console.stage("store") as stage:
-        write_colmap(posed.reconstruction, run.sfm)
         write_scene(run.scene, posed.reconstruction, scene)
         inputs = {"photos": posed.photos, "hash": fingerprint(posed.reconstruction)}
-        stage.result = f"cameras and points in {run.sfm}"
+        stage.result = f"COLMAP model in {run.sfm}"
     config = _train_config(scene, options, deadline)
     described = {"image_size": image_size, "transparent": transparent}
     length = {name: value for name, value in (("steps", config.steps), ("budget", config.budget)) if value is not None}
@@ -118,6 +109,7 @@ def _train_config(scene: Scene, options: Options, deadline: Deadline) -> TrainCo
 
 
 def _seconds_after_training(scene: Scene) -> float:
-    """What evaluation, export, report and checkpoint will take on two slow cores: mostly a frame or two per photo."""
+    """What saving, evaluation, export and report will take: mostly a frame or two per photo, on two idle cores."""
     pixels = max((int(scene.cameras.width[i]) * int(scene.cameras.height[i]) for i in scene.test), default=0)
-    return 3.0 + len(scene.test) * (0.15 + 0.8 * pixels / 1e6)
+    busy = max(1.0, min(os.getloadavg()[0] / (os.cpu_count() or 1), 5.0))
+    return busy * (3.0 + len(scene.test) * (0.15 + 0.8 * pixels / 1e6))

@@ -119,6 +119,13 @@ def _continued(options: Options) -> tuple[Run, Options]:
     kept = from_plain(Options, run.read_config()["options"], where=str(run.config_file))
     images = kept.images if options.images is None else options.images.absolute()
     here = {name: getattr(options, name) for name in ("quiet", "json", "no_viewer", "port", "save_every")}
+    length = {name: getattr(options, name) for name in ("budget", "steps") if getattr(options, name) is not None}
+    if length and "training" in run.read_config():
+        raise InputError(
+            f"{run.folder} goes on with the length it was started with.",
+            advice=f"Leave out --{next(iter(length))}, or train anew into another --output.",
+        )
+    here |= length
     return run, replace(kept, images=images, output=run.folder.absolute(), **here)
 
 

@@ -25,6 +25,7 @@ from recon.cli.memory import PeakMemory
 from recon.cli.opening import open_run, scene_to_look_at
 from recon.cli.splat_scene import open_splats
 from recon.errors import InputError
+from recon.io.colmap import write_colmap
 from recon.io.ply import write_ply
 
 RECON = (sys.executable, "-m", "recon.cli.main")
@@ -147,6 +148,7 @@ def test_long_stages_say_how_long_they_will_take_where_nothing_can_be_drawn(
     with console.stage("train") as stage:
         stage.started -= 30
         stage._spoke -= 30
+        stage._part_started -= 30
         stage.progress(0.25, "step 100")
         stage.progress(0.26, "step 101")
     first, *others = capsys.readouterr().err.splitlines()
@@ -312,7 +314,9 @@ def test_poses_reports_what_scripts_need(
     def found(capture: Any, config: Any, workspace: Path, progress: Any) -> Any:
         reconstruction = read_transforms(posed)
         left_out = (LeftOut("room_05.png", "shares nothing with the others"),)
-        return replace(reconstruction, views=reconstruction.views[:5], left_out=left_out, mean_track_length=3.5)
+        found = replace(reconstruction, views=reconstruction.views[:5], left_out=left_out, mean_track_length=3.5)
+        write_colmap(found, workspace / "sparse" / "0")
+        return found
 
     monkeypatch.setattr(poses, "pose_photos", found)
     told = result(capsys, "poses", photos, "--output", tmp_path / "model")

@@ -37,16 +37,16 @@ def advice(*, photos: int, reconstruction: Reconstruction, metrics: Metrics, ste
         items.append(f"{photos} photos are few. 40 to 100 from all sides and two heights give a scene without holes.")
     if steps < _FEW_STEPS:
         items.append(f"{steps:,} steps are few. A larger --budget or --steps sharpens the result.")
-    items += _about_scores(metrics)
+    items += _about_scores(metrics, trained_long=steps >= _FEW_STEPS)
     return items or ["Nothing stands out. More steps or a larger --image-size bring finer detail."]
 
 
-def _about_scores(metrics: Metrics) -> list[str]:
+def _about_scores(metrics: Metrics, *, trained_long: bool) -> list[str]:
     scores = sorted(view.psnr for view in metrics.views if not math.isnan(view.psnr))
     if len(scores) == 0:
         return ["No photo was held out, so nothing was measured. --hold-out 8 keeps every eighth for that."]
     items = []
-    if metrics.psnr < _LOW_PSNR:
+    if metrics.psnr < _LOW_PSNR and trained_long:
         items.append(
             f"{metrics.psnr:.1f} dB is low: look for moving things, changing light, reflections, or held-out photos "
             "far from all others."

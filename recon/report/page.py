@@ -27,7 +27,7 @@ _STYLE = """
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 main { max-width: 1040px; margin: 0 auto; padding: 40px 24px 72px; }
 h1 { font-size: 28px; margin: 0 } h2 { font-size: 18px; margin: 40px 0 12px } p { margin: 4px 0 } 
-.soft { color: var(--soft) }
+.soft { color: var(--soft) } .note { margin-bottom: 12px }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin-top: 24px }
 .figure, .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 14px 16px }
 .figure b { display: block; font-size: 24px; font-variant-numeric: tabular-nums; font-weight: 600 }
@@ -137,7 +137,7 @@ def _comparisons(outcome: Outcome) -> str:
     hidden = len(outcome.metrics.views) - len(outcome.comparisons)
     more = f"<p class='soft'>And {hidden} more.</p>" if hidden > 0 else ""
     return (
-        "<h2>Photos it never saw, worst first</h2><p class='soft'>Left the photo, right the render.</p>"
+        "<h2>Photos it never saw, worst first</h2><p class='soft note'>Left the photo, right the render.</p>"
         f"<div class='pairs'>{pairs}</div>{more}"
     )
 
