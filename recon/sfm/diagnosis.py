@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Bool
 
 from recon.errors import InputError
 from recon.sfm.evidence import Evidence
@@ -17,15 +18,21 @@ __all__ = ["check_depth", "explain_failure", "is_hopeless", "reason_for"]
 _TEXTURELESS = 60
 """Features. Ordinary photos have hundreds; a wall with sensor noise has a few dozen."""
 _SMALLEST_ANGLE = 1.0
-"""Degrees between the rays to a point. COLMAP keeps points from 1.5 on, so a turning camera's sit just above it."""
+"""Degrees between the rays to a point, for half of the points."""
+_TURNS = 0.003
+"""Longest sides. Turning cameras were measured at 0.001 (what features err), walking ones from 0.05 up."""
 
 _OVERLAP = "Take photos a step apart, so that each shows most of what its neighbour shows."
 _STEP = "Walk around the subject, a step to the side between photos; turning on the spot shows no depth."
 
 
 def is_hopeless(evidence: Evidence) -> bool:
-    """Would trying harder be a waste of time?"""
-    return len(evidence.shots) < 2 or float(np.median(evidence.counts)) < 10
+    """Would mapping, or trying harder, be a waste of time?"""
+    return only_turns(evidence) or float(np.median(evidence.counts)) < 10
+
+
+def only_turns(evidence: Evidence) -> bool:
+    return evidence.turning_error() < _TURNS
 
 
 def explain_failure(evidence: Evidence) -> InputError:
@@ -37,11 +44,8 @@ def explain_failure(evidence: Evidence) -> InputError:
         )
     if len(evidence.pairs) == 0:
         return InputError(f"No two of the {photos} photos show the same thing.", advice=_OVERLAP)
-    if evidence.moved.mean() < 0.5:
-        return InputError(
-            f"The camera did not move between the {photos} photos, or they show one flat surface: no depth to be seen.",
-            advice=_STEP,
-        )
+    if only_turns(evidence):
+        return _no_depth(photos)
     together = int((evidence.partners() > 0).sum())
     return InputError(
         f"{together} of the {photos} photos overlap, but too little to work out where they were taken.", advice=_OVERLAP
@@ -50,13 +54,8 @@ def explain_failure(evidence: Evidence) -> InputError:
 
 def check_depth(model: pycolmap.Reconstruction, evidence: Evidence) -> None:
     """Refuse a model whose points are seen from one place only: their depth would be made up."""
-    angle = median_angle(model)
-    if angle < _SMALLEST_ANGLE or (evidence.moved.mean() < 0.1 and angle < 3 * _SMALLEST_ANGLE):
-        raise InputError(
-            f"The camera hardly moved between the {len(evidence.shots)} photos "
-            f"(their rays meet at {angle:.1f} degrees): no depth to be seen.",
-            advice=_STEP,
-        )
+    if median_angle(model) < _SMALLEST_ANGLE:
+        raise _no_depth(len(evidence.shots))
 
 
 def median_angle(model: pycolmap.Reconstruction) -> float:
@@ -70,12 +69,19 @@ def median_angle(model: pycolmap.Reconstruction) -> float:
     return float(np.median(angles)) if angles else 0.0
 
 
-def reason_for(index: int, evidence: Evidence) -> str:
-    """Why this photo has no place in a model that others have a place in."""
+def _no_depth(photos: int) -> InputError:
+    return InputError(f"The camera did not move between the {photos} photos, it only turned.", advice=_STEP)
+
+
+def reason_for(index: int, evidence: Evidence, placed: Bool[np.ndarray, "n"]) -> str:
+    """Why this photo has no place in a model that others, the `placed`, have a place in."""
     if evidence.blurred[index]:
         return "is blurred, much more than the others."
     if evidence.counts[index] < _TEXTURELESS:
         return "shows too little detail (blank, dark or blurred)."
     if evidence.partners()[index] == 0:
         return "shows nothing that another photo shows."
+    mates = evidence.pairs[(evidence.pairs == index).any(axis=1)]
+    if not placed[mates].any():
+        return "shows another scene than the photos that found a place, or another side of it."
     return "overlaps too little with the photos that found a place."

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from recon.sfm.features import Features
 from recon.sfm.job import Shot
 from recon.sfm.matching import Verified
+from recon.sfm.turning import FOCALS
 
 __all__ = ["Evidence", "find_blurred", "read_evidence", "write_evidence"]
 
@@ -32,12 +33,16 @@ class Evidence:
     pairs: Int[np.ndarray, "q 2"]
     """Pairs that geometry confirmed."""
     inliers: Int[np.ndarray, "q"]
-    moved: Bool[np.ndarray, "q"]
-    """Is there more than a homography between the two, that is, depth?"""
+    turning: Float[np.ndarray, "q f"]
+    """How badly turning the camera explains each pair, by focal length."""
 
     def colors(self, index: int) -> UInt8[np.ndarray, "m 3"]:
         start = int(self.counts[:index].sum())
         return self.rgb[start : start + int(self.counts[index])]
+
+    def turning_error(self) -> float:
+        """How badly a camera that only turns explains the worst pairs (one in twenty is worse), in longest sides."""
+        return float(np.quantile(self.turning, 0.95, axis=0).min()) if len(self.pairs) > 0 else np.inf
 
     def partners(self) -> Int[np.ndarray, "n"]:
         """How many photos each photo shares something with."""
@@ -62,7 +67,7 @@ def write_evidence(
         blurred=blurred,
         pairs=np.array([one.pair for one in verified], dtype=np.int64).reshape(-1, 2),
         inliers=np.array([len(one.geometry.inlier_matches) for one in verified], dtype=np.int64),
-        moved=np.array([one.moved for one in verified], dtype=bool),
+        turning=np.array([one.turning for one in verified]).reshape(len(verified), len(FOCALS)),
     )
 
 

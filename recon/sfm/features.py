@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Features", "find_features"]
 
+_SMALL = 0.6
+"""Of the wanted image size; twice of it is still about that size."""
+
 
 @dataclass(frozen=True)
 class Features:
@@ -48,18 +51,23 @@ def find_features(
     threads: int,
     progress: Callable[[float], None],
 ) -> list[Features]:
-    """Features of photos reduced to `image_size` pixels; `fine` looks at twice that size too, at thrice the cost."""
+    """Features of photos, reduced to `image_size` pixels; `fine` looks at twice that size too, at thrice the cost.
+
+    Photos that are small as they come are always looked at that way.
+    """
     import pycolmap
 
     own = local()  # an extractor serves one thread
 
     def find(shot: Shot) -> Features:
-        if not hasattr(own, "extractor"):
+        doubled = fine or max(shot.width, shot.height) <= _SMALL * image_size
+        if getattr(own, "doubled", None) is not doubled:
             options = pycolmap.FeatureExtractionOptions()
             options.num_threads = 1
             options.sift.max_num_features = max_features
-            options.sift.first_octave = -1 if fine else 0
+            options.sift.first_octave = -1 if doubled else 0
             own.extractor = pycolmap.FeatureExtractor.create(options, pycolmap.Device.cpu)
+            own.doubled = doubled
         rgb, usable = _pixels(shot, image_size)
         gray = rgb @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
         found, descriptors = own.extractor.extract_from_uint8_array((gray + 0.5).astype(np.uint8))

@@ -1,4 +1,4 @@
-"""A folder of pictures that COLMAP itself can open: links to the photos, or upright 8-bit copies where they would not do.
+"""A folder of pictures that COLMAP itself can open: links to the photos, or upright 8-bit copies where needed.
 
 recon does not read it; it makes `sparse/0` usable by COLMAP's own viewer and dense tools.
 """

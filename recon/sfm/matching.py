@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 
 from recon.sfm.features import Features
 from recon.sfm.pairs import mutual_matches, unit_descriptors
+from recon.sfm.turning import turning_error
 
 if TYPE_CHECKING:
     import pycolmap
@@ -29,14 +30,8 @@ class Verified:
     pair: tuple[int, int]
     geometry: pycolmap.TwoViewGeometry
 
-    @property
-    def moved(self) -> bool:
-        """Did the camera move, and not before a plane: is there more than a homography between the photos?"""
-        import pycolmap
-
-        flat = pycolmap.TwoViewGeometryConfiguration
-        config = flat(self.geometry.config)
-        return config not in (flat.PLANAR, flat.PANORAMIC, flat.PLANAR_OR_PANORAMIC)
+    turning: Float[np.ndarray, "f"]
+    """What `turning_error` says of its matches."""
 
 
 def match_pairs(
@@ -64,7 +59,11 @@ def match_pairs(
         geometry = pycolmap.estimate_two_view_geometry(
             cameras[i], points[i], cameras[j], points[j], matches.astype(np.uint32), options
         )
-        return Verified(pair, geometry) if len(geometry.inlier_matches) >= FEWEST_MATCHES else None
+        inliers = np.asarray(geometry.inlier_matches)
+        if len(inliers) < FEWEST_MATCHES:
+            return None
+        sizes = [(cameras[index].width, cameras[index].height) for index in pair]
+        return Verified(pair, geometry, turning_error(points[i][inliers[:, 0]], points[j][inliers[:, 1]], *sizes))
 
     verified: list[Verified] = []
     with ThreadPoolExecutor(threads) as pool:

@@ -41,8 +41,10 @@ def write_model(
             Placed(image.name, camera.model_name, camera.width, camera.height, params, tuple(map(tuple, pose.tolist())))
         )
     names = {one.name for one in placed}
+    has_place = np.array([shot.name in names for shot in evidence.shots])
     left_out = [
-        (shot.name, reason_for(index, evidence)) for index, shot in enumerate(evidence.shots) if shot.name not in names
+        (evidence.shots[index].name, reason_for(index, evidence, has_place))
+        for index in np.flatnonzero(~has_place).tolist()
     ]
     result = PosesResult(
         tuple(placed),

@@ -63,8 +63,10 @@ def _best(job: Job, threads: int, attempts: list[Attempt], seconds: dict[str, fl
     config = job.config
     quick = Effort(config.image_size, config.max_features, False, config.pairs)
     evidence = gather(job, quick, job.workspace / "matches", threads, seconds, say)
+    if diagnosis.is_hopeless(evidence):
+        return None, evidence
     best: Mapped = _map(job, "incremental", evidence, None, threads, attempts, seconds, say), evidence
-    if not config.retry or _is_enough(best) or diagnosis.is_hopeless(evidence):
+    if not config.retry or _is_enough(best):
         return best
     size, count = max(config.image_size, _THOROUGH_SIZE), max(config.max_features, _THOROUGH_FEATURES)
     thorough = Effort(size, count, True, config.pairs)

@@ -86,7 +86,7 @@ def _read(sparse: Path, photos: dict[str, Photo]) -> Reconstruction:
         View(
             placed.name,
             photos[placed.name].path,
-            Lens(placed.model, placed.width, placed.height, tuple(placed.params)),
+            Lens(placed.model, placed.width, placed.height, placed.params),
             np.array(placed.cam_from_input),
             mask=photos[placed.name].mask,
         )

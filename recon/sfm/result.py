@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -55,8 +56,13 @@ def write_result(
 
 def read_result(folder: Path) -> tuple[PosesResult, Float[np.ndarray, "p 3"], UInt8[np.ndarray, "p 3"]]:
     values = json.loads((folder / "poses.json").read_text())
-    values["placed"] = tuple(Placed(**placed) for placed in values["placed"])
+    values["placed"] = tuple(_placed(**placed) for placed in values["placed"])
     values["attempts"] = tuple(Attempt(**attempt) for attempt in values["attempts"])
     values["left_out"] = tuple((name, reason) for name, reason in values["left_out"])
     with np.load(folder / "points.npz") as points:
         return PosesResult(**values), points["xyz"], points["rgb"]
+
+
+def _placed(params: list[float], cam_from_input: list[list[float]], **rest: Any) -> Placed:
+    """JSON has no tuples."""
+    return Placed(params=tuple(params), cam_from_input=tuple(map(tuple, cam_from_input)), **rest)
