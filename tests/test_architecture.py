@@ -36,7 +36,7 @@ HEAVY = (
     *("av", "dash", "gsplat", "imageio", "matplotlib", "nerfacc", "open3d", "pandas", "plyfile", "pycolmap", "rich"),
     *("scipy", "sklearn", "transformers", "trimesh", "tyro", "viser"),
 )
-SHORT = 10
+SHORT = 15
 """Lines of a function whose signature may say it all."""
 CODE_FOLDERS = ("recon", "viewer", "cli", "datasets", "tests", "benchmarks", "scripts", "cuda")
 

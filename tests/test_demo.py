@@ -20,8 +20,8 @@ from recon.types import Gaussians, Reconstruction, Scene
 
 pytestmark = pytest.mark.slow
 
-BUDGET = "150s"
-PSNR_FLOOR = 22.0  # dB over held-out photos; far below what a quiet machine reaches, far above a wrong picture
+STEPS = 1000  # not a budget: the result must not depend on how busy the machine is
+PSNR_FLOOR = 20.5  # dB over held-out photos: 21.8 when written, and 19 after a third of the steps
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Demo:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     run = tmp_path_factory.mktemp("demo") / "run"
     ply = run / "exports" / "scene.ply"
-    train = _recon("train", "--images", demo_capture(), "--output", run, "--budget", BUDGET, "--no-viewer")
+    train = _recon("train", "--images", demo_capture(), "--output", run, "--steps", STEPS, "--no-viewer")
     evaluated = _recon("eval", run)
     _recon("export", run, "--to", ply)
     return Demo(run, train, evaluated, ply)
@@ -63,7 +63,7 @@ def test_held_out_photos_are_rendered_well(demo: Demo) -> None:
     assert demo.train["psnr"] == pytest.approx(demo.eval["psnr"], abs=0.01)
     assert demo.eval["psnr"] > PSNR_FLOOR
     assert min(view["psnr"] for view in demo.eval["views"]) > PSNR_FLOOR - 4
-    assert demo.eval["ssim"] > 0.65
+    assert demo.eval["ssim"] > 0.55
 
 
 def test_the_exported_splat_shows_the_same_scene_when_read_back(demo: Demo) -> None:
