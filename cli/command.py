@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
@@ -18,6 +19,10 @@ __all__ = ["INTERRUPTED", "Talk", "run_command"]
 
 INTERRUPTED = 130
 """Exit code of a command stopped by Ctrl-C."""
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What the person can mend wherever in the program it is noticed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +56,12 @@ def run_command(name: str, arguments: Sequence[str], started: float) -> int:
     except BrokenPipeError:  # the reader of our output left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        where = f"{error.filename} could" if error.filename is not None else "A file could"
+        console.error(f"{where} not be written: {error.strerror}.", "Free some space, or write elsewhere.")
+        return 2
 
 
 def _parse(options: type, name: str, arguments: Sequence[str]) -> Any:

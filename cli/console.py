@@ -102,7 +102,7 @@ class Stage:
         self._task: Any = None
         self._console = console
         self._spoke = self.started
-        self._part, self._part_started = "", self.started
+        self._part, self._part_started, self._heard = "", self.started, self.started
 
     def progress(self, done: float, text: str = "", *, part: str = "", left: float | None = None) -> None:
         """`done` of 1 is finished: of the stage, or of the part of it that is named.
@@ -111,10 +111,11 @@ class Stage:
         """
         now = time.monotonic()
         if part != self._part:
-            self._part, self._part_started = part, now
+            self._part, self._part_started = part, self._heard
+        self._heard = now
         if self._console.quiet or now - self.started < _SHOW_AFTER:
             return
-        if left is None and done > 0:
+        if left is None and done > 0 and now - self._part_started > 1:
             left = (now - self._part_started) * (1 - done) / done
         said = f"{part}  {text}".strip()
         if sys.stderr.isatty():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import subprocess
@@ -276,10 +277,11 @@ def test_a_budget_that_leaves_no_time_to_train_says_so(photos: Path, tmp_path: P
     assert "no length of time" in said
 
 
-def test_training_gets_what_the_rest_of_the_command_leaves(room: Room) -> None:
+def test_training_gets_what_the_rest_of_the_command_leaves(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     from recon.cli.preparing import _train_config
     from recon.cli.train import Options
 
+    monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))
     options, scene = Options(budget="100s", steps=7), room.scene()
     config = _train_config(scene, options, Deadline(time.monotonic() - 30.0, 100.0))
     assert config.budget is not None
@@ -289,6 +291,10 @@ def test_training_gets_what_the_rest_of_the_command_leaves(room: Room) -> None:
     reserved_more = _train_config(larger, options, Deadline(time.monotonic() - 30.0, 100.0))
     assert reserved_more.budget is not None
     assert reserved_more.budget < config.budget - 0.5
+    monkeypatch.setattr("os.getloadavg", lambda: (1000.0, 0.0, 0.0))  # a busy machine needs more for the rest
+    reserved_more = _train_config(scene, options, Deadline(time.monotonic() - 30.0, 100.0))
+    assert reserved_more.budget is not None
+    assert reserved_more.budget < config.budget - 5
     assert _train_config(scene, options, Deadline(0.0, None)).budget is None
 
 
@@ -336,6 +342,18 @@ def test_interrupted_commands_exit_with_130(run: Path, capsys: Said, monkeypatch
     monkeypatch.setattr(export, "open_run", interrupted)
     assert main(["export", str(run), "--to", "x.ply"]) == INTERRUPTED == 130
     assert "Interrupted" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_an_error_to_mend_wherever_it_is_noticed(
+    run: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from recon.cli import export
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/full/disk")
+
+    monkeypatch.setattr(export, "open_run", full)
+    assert "/full/disk could not be written: No space" in refusal(capsys, "export", run, "--to", "x.ply")
 
 
 def test_view_serves_a_page_until_it_is_stopped(run: Path) -> None:

@@ -142,7 +142,7 @@ def test_kill_9_at_any_moment_leaves_a_whole_checkpoint(tmp_path: Path) -> None:
             save_checkpoint(Path({str(tmp_path / "checkpoint")!r}), {{"step": step, "x": torch.full((20000,), step)}})
             print(step, flush=True)
     """)
-    for saves in (1, 4, 9):
+    for saves in (1, 6):
         process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         printed = [process.stdout.readline() for _ in range(saves)]
