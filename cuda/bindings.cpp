@@ -8,6 +8,9 @@
 
 #include "ops/kernels.h"
 #include "splat_frame.h"
+#ifdef RECON_WITH_CUDA
+#include "cuda_device.h"
+#endif
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -30,20 +33,27 @@ auto data_or_null(const std::optional<A>& array) -> decltype(array->data()) {
 
 // --- splat: Gaussians to pixels and back ---------------------------------------------------------------------------
 
-void splat_forward(SplatFrame& frame, Array<const float, 3> blocks, Array<const float, 2> cam_from_world, float fx,
-                   float fy, float cx, float cy, int sh_degree, bool antialiased, Array<float, 3> rgb,
-                   Array<float, 2> alpha, Maybe<float, 2> depth) {
+template <class Blocks>
+Splat describe(const Blocks& blocks, const Array<const float, 2>& cam_from_world, float fx, float fy, float cx, float cy,
+               int sh_degree, bool antialiased) {
   expect(blocks.shape(2) == kBlock && blocks.shape(1) >= kSh + 3, "blocks must be [b, c, 16] with c >= 14");
   expect(sh_degree >= 0 && sh_degree <= 3 && int(blocks.shape(1)) >= kSh + 3 * (sh_degree + 1) * (sh_degree + 1),
          "the blocks do not hold that many SH coefficients");
   expect(cam_from_world.shape(0) == 4 && cam_from_world.shape(1) == 4, "cam_from_world must be [4, 4]");
-  expect(rgb.shape(0) == 3 && rgb.shape(1) == alpha.shape(0) && rgb.shape(2) == alpha.shape(1), "rgb and alpha differ in size");
   Splat s{};
   for (int i = 0; i < 12; ++i) s.cam_from_world[i] = cam_from_world.data()[i];
   s.fx = fx, s.fy = fy, s.cx = cx, s.cy = cy;
-  s.width = int(alpha.shape(1)), s.height = int(alpha.shape(0));
   s.blocks = blocks.data(), s.block_count = int64_t(blocks.shape(0)), s.planes = int(blocks.shape(1));
   s.sh_degree = sh_degree, s.antialiased = antialiased;
+  return s;
+}
+
+void splat_forward(SplatFrame& frame, Array<const float, 3> blocks, Array<const float, 2> cam_from_world, float fx,
+                   float fy, float cx, float cy, int sh_degree, bool antialiased, Array<float, 3> rgb,
+                   Array<float, 2> alpha, Maybe<float, 2> depth) {
+  expect(rgb.shape(0) == 3 && rgb.shape(1) == alpha.shape(0) && rgb.shape(2) == alpha.shape(1), "rgb and alpha differ in size");
+  Splat s = describe(blocks, cam_from_world, fx, fy, cx, cy, sh_degree, antialiased);
+  s.width = int(alpha.shape(1)), s.height = int(alpha.shape(0));
   s.rgb = rgb.data(), s.alpha = alpha.data(), s.depth = data_or_null(depth);
   nb::gil_scoped_release release;
   frame.forward(s);
@@ -212,9 +222,36 @@ void bind_updates(nb::module_& m) {
   m.def("mcmc_relocate", &mcmc_relocate, "opacities"_a, "scales"_a, "copies"_a, "new_opacities"_a, "new_scales"_a);
 }
 
+// --- CUDA ---------------------------------------------------------------------------------------------------------
+
+#ifdef RECON_WITH_CUDA
+template <class T, size_t N>
+using DeviceArray = nb::ndarray<T, nb::ndim<N>, nb::c_contig, nb::device::cuda>;
+
+void cuda_splat_project_checked(DeviceArray<const float, 3> blocks, Array<const float, 2> cam_from_world, float fx,
+                                float fy, float cx, float cy, int width, int height, int sh_degree, bool antialiased,
+                                DeviceArray<float, 2> records, DeviceArray<bool, 1> seen, uintptr_t stream) {
+  Splat s = describe(blocks, cam_from_world, fx, fy, cx, cy, sh_degree, antialiased);
+  s.width = width, s.height = height;
+  expect(records.shape(0) == blocks.shape(0) * kBlock && records.shape(1) == kRecord, "records must be [16 b, 16]");
+  expect(seen.shape(0) == records.shape(0), "seen must be [16 b]");
+  cuda_splat_project(s, records.data(), seen.data(), stream);
+}
+#endif
+
 // --- the machine ----------------------------------------------------------------------------------------------------
 
 void bind_machine(nb::module_& m) {
+#ifdef RECON_WITH_CUDA
+  m.def("cuda_info", [] {
+    const CudaInfo info = cuda_info();
+    return nb::make_tuple(info.devices, info.reason);
+  });
+  m.def("cuda_splat_project", &cuda_splat_project_checked, "blocks"_a, "cam_from_world"_a, "fx"_a, "fy"_a, "cx"_a,
+        "cy"_a, "width"_a, "height"_a, "sh_degree"_a, "antialiased"_a, "records"_a, "seen"_a, "stream"_a);
+#else
+  m.def("cuda_info", [] { return nb::make_tuple(0, "this build of recon has no CUDA part: nvcc was not there"); });
+#endif
   m.def("cpu_isa", [] { return kernels().isa; });
   m.def("select_cpu_isa", [](const std::string& isa) { return select_kernels(isa.c_str()); }, "isa"_a);
 }
