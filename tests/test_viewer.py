@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -63,10 +64,10 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def training(page: Page) -> Iterator[Training]:
-    """The page shows the first view of a model in training, and its splats have come."""
+    """The page shows the first view of a model in training."""
     training = Training(Viewer(blob_scene(), port=0), Blobs())
     page.open(training.viewer.address)
-    wait(lambda: seen(page), "splats")
+    wait(lambda: seen(page), "the scene")
     yield training
     training.stop()
     training.viewer.close()
@@ -82,11 +83,15 @@ def at_home(training: Training, page: Page) -> Page:
 
 
 def places(page: Page) -> dict[str, tuple[float, float, int]]:
-    """Where each colour is on the page: median x and y, and how many pixels; left of the panel."""
-    picture = page.picture()[:, : WIDTH - PANEL].astype(int)
+    """Where each colour is on the page."""
+    return places_in(page.picture())
+
+
+def places_in(picture: np.ndarray) -> dict[str, tuple[float, float, int]]:
+    """Median x and y of each colour, and how many pixels have it; left of the panel."""
     found = {}
     for name, colour in COLOURS.items():
-        rows, columns = np.nonzero(np.abs(picture - colour).max(axis=-1) < 40)
+        rows, columns = np.nonzero(np.abs(picture[:, : WIDTH - PANEL].astype(int) - colour).max(axis=-1) < 40)
         middle = (float(np.median(columns)), float(np.median(rows))) if len(rows) > 0 else (math.nan, math.nan)
         found[name] = (*middle, len(rows))
     return found
@@ -105,8 +110,24 @@ def symmetric(found: dict[str, tuple[float, float, int]]) -> bool:
 # --- In the browser -------------------------------------------------------------------------------------------------
 
 
-def test_splats_are_where_they_are_in_the_world_the_right_way_up(at_home: Page) -> None:
-    found = places(at_home)
+def test_colours_are_where_they_are_in_the_world_the_right_way_up(at_home: Page) -> None:
+    assert_upright(places(at_home))
+
+
+def test_splats_drawn_by_the_browser_look_the_same(at_home: Page) -> None:
+    rendered = places(at_home)
+    at_home.choose("Splats (fast)", instead_of="Rendered (exact)")
+    try:
+        wait(lambda: seen(at_home) and places(at_home)["red"][:2] != rendered["red"][:2], "splats")
+        found = places(at_home)
+        assert_upright(found)
+        assert all(math.dist(found[name][:2], rendered[name][:2]) < 15 for name in COLOURS)
+    finally:
+        at_home.choose("Rendered (exact)", instead_of="Splats (fast)")
+        wait(lambda: places(at_home)["red"][:2] == rendered["red"][:2], "rendered pictures")
+
+
+def assert_upright(found: dict[str, tuple[float, float, int]]) -> None:
     assert found["red"][0] < found["blue"][0] < found["green"][0]
     assert found["blue"][1] < found["red"][1] - 50
     assert abs(found["red"][1] - found["green"][1]) < 20
@@ -127,28 +148,18 @@ def test_dragging_orbits_around_the_scene(at_home: Page) -> None:
 
 
 def test_rendered_pictures_are_what_the_model_draws(at_home: Page) -> None:
-    at_home.choose("Rendered (exact)", instead_of="Splats (fast)")
-    scene, model = blob_scene(), Painter()
+    scene = blob_scene()
     home = outlook_of(scene, 0)
     fov = fov_that_holds(scene.cameras[0], WIDTH / HEIGHT)
     view = View(tuple(home.position.tolist()), tuple(home.wxyz.tolist()), fov, WIDTH, HEIGHT)
-    drawn = (model.render(view.camera(WIDTH)).over(torch.full((3,), 20 / 255)) * 255).numpy()
-    covered = (slice(170, HEIGHT), slice(0, WIDTH - PANEL))  # below what Chromium says about itself
-    different = 1.0
+    drawn = places_in((Painter().render(view.camera(WIDTH)).rgb * 255).numpy())
 
     def same() -> bool:
-        nonlocal different
-        apart = np.abs(at_home.picture()[covered].astype(float) - drawn[covered]).max(axis=-1)
-        different = float((apart > 24).mean())
-        return different < 0.02  # photos in the scene, and the edges of the discs in JPEG
+        found = places(at_home)  # the page draws fewer pixels where graphics are slow, and the photos show discs too
+        near = all(math.dist(found[name][:2], drawn[name][:2]) < 2 for name in COLOURS)
+        return near and all(0.9 < found[name][2] / drawn[name][2] < 1.1 for name in COLOURS)
 
-    try:
-        at_home.click("Photos")
-        wait(same, "the model's own picture")
-    finally:
-        at_home.click("Photos")
-        at_home.choose("Splats (fast)", instead_of="Rendered (exact)")
-    assert different < 0.005
+    wait(same, "the model's own picture")
 
 
 def test_pause_holds_the_training_and_go_on_releases_it(training: Training, at_home: Page) -> None:
@@ -249,12 +260,15 @@ def test_nobody_watching_costs_no_picture() -> None:
 def test_frames_shrink_while_the_camera_moves_and_sharpen_when_it_rests() -> None:
     pace = Pace()
     pace.spent(1200 * 600, 1.0, now=10.0)  # a second for a full frame
-    moving = dict(full=1200, pixels=1200 * 600, moved=20.0, stale=False, training=False)
-    quick = pace.side(**moving, drawn=0, now=20.0)
+
+    def side(drawn: int, now: float) -> int:
+        return pace.side(1200, 1200 * 600, moved=20.0, drawn=drawn, stale=False, training=False, now=now)
+
+    quick = side(drawn=0, now=20.0)
     assert 240 <= quick < 400
-    assert pace.side(**moving, drawn=quick, now=20.1) == 0
-    assert pace.side(**moving, drawn=quick, now=20.5) == 1200
-    assert pace.side(**moving, drawn=1200, now=21.0) == 0
+    assert side(drawn=quick, now=20.1) == 0
+    assert side(drawn=quick, now=20.5) == 1200
+    assert side(drawn=1200, now=21.0) == 0
 
 
 def test_training_keeps_nine_tenths_of_the_time_when_the_camera_rests() -> None:
@@ -327,6 +341,17 @@ def test_a_photo_wider_than_the_window_is_shown_whole() -> None:
     assert fov_that_holds(camera, aspect=0.5) == pytest.approx(2 * math.atan(1.2))
 
 
-@pytest.mark.parametrize("path", sorted((Path(__file__).parent.parent / "viewer").glob("*.py")), ids=lambda p: p.name)
-def test_no_part_of_the_viewer_knows_a_model_by_name(path: Path) -> None:
-    assert "recon.models" not in path.read_text()
+def test_nonsense_from_a_browser_is_not_drawn() -> None:
+    sound = {"position": (0.0, 0.0, 0.0), "wxyz": (1.0, 0.0, 0.0, 0.0), "fov": 1.0}
+    size = {"image_width": 640, "image_height": 480}
+    assert View.of(SimpleNamespace(**sound, **size)) is not None
+    assert View.of(SimpleNamespace(**sound | {"position": (math.nan, 0.0, 0.0)}, **size)) is None
+    assert View.of(SimpleNamespace(**sound | {"wxyz": (0.0, 0.0, 0.0, 0.0)}, **size)) is None
+    assert View.of(SimpleNamespace(**sound | {"fov": 0.0}, **size)) is None
+    assert View.of(SimpleNamespace(**sound, **size | {"image_height": 0})) is None
+
+
+def test_no_part_of_the_viewer_knows_a_model_by_name() -> None:
+    parts = list((Path(__file__).parent.parent / "viewer").glob("*.py"))
+    assert len(parts) > 0
+    assert [path.name for path in parts if "recon.models" in path.read_text()] == []

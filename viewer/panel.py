@@ -9,7 +9,8 @@ from recon.viewer.photos import Ask
 
 __all__ = ["Panel", "Progress"]
 
-_FAST, _EXACT = "Splats (fast)", "Rendered (exact)"
+_EXACT, _FAST = "Rendered (exact)", "Splats (fast)"
+"""Exact is what a page begins with: a browser without a GPU takes many seconds for each picture of splats."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Panel:
 
     def __init__(self, server: Any, ask: Ask) -> None:
         self.paused = False
-        self.exact = False
+        self.exact = True
         self.photos = True
         self.dark = True
         self._server, self._ask = server, ask
@@ -54,9 +55,9 @@ class Panel:
         with server.gui.add_folder("View", order=2):
             self._picture = server.gui.add_dropdown(
                 "Picture",
-                (_FAST, _EXACT),
+                (_EXACT, _FAST),
                 visible=False,
-                hint="Splats are drawn by your browser, without shine. Rendered pictures come from the model.",
+                hint="Rendered: by recon, as it is. Splats: by your browser, smooth where it has a GPU, without shine.",
             )
             self._photos = server.gui.add_checkbox(
                 "Photos", True, hint="Click a photo to stand where it was taken. Orange: held out from training."
