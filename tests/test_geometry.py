@@ -49,7 +49,7 @@ def test_look_at_puts_the_target_ahead_and_up_above():
     position, target, up = np.array([3.0, 1.0, 2.0]), np.array([0.0, 0.5, -1.0]), np.array([0.0, 0.0, 1.0])
     cam_from_world = g.look_at(position, target, up)
     seen, above = g.transform_points(cam_from_world, np.stack([target, target + 0.1 * up]))
-    np.testing.assert_allclose(seen, [0, 0, np.linalg.norm(target - position)], atol=1e-12)
+    np.testing.assert_allclose(seen, np.array([0, 0, np.linalg.norm(target - position)]), atol=1e-12)
     assert above[1] < 0  # camera y points down
     np.testing.assert_allclose(g.camera_positions(cam_from_world), position, atol=1e-12)
 

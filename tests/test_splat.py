@@ -101,6 +101,7 @@ def test_depth_gradient_matches_brute_force(isa):
     for operator, dtype in ((splat, torch.float32), (splat_reference, torch.float64)):
         blocks = pack(g).to(dtype).detach().requires_grad_()
         depth = operator(blocks, view, sh_degree=0).depth
+        assert depth is not None
         r = torch.Generator().manual_seed(2)
         (depth * torch.randn(depth.shape, generator=r, dtype=torch.float64).to(dtype)).sum().backward()
         grads.append(blocks.grad)

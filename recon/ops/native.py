@@ -14,7 +14,7 @@ __all__ = ["native"]
 def native() -> ModuleType:
     """`recon._native`: CPU kernels for this machine's instruction set, CUDA kernels where they were built."""
     try:
-        from recon import _native
+        from recon import _native  # pyright: ignore[reportAttributeAccessIssue]: compiled
     except ImportError as error:
         raise MissingDependencyError(
             f"recon's native module cannot be loaded ({error}).",

@@ -66,9 +66,10 @@ def splat_forward(
 ) -> Frame:
     """One view, outside autograd. `depth [h w]`, where given, receives the sum of weight times depth."""
     height, width = int(camera.height), int(camera.width)
-    fits = reuse is not None and reuse.alpha.shape == (height, width)
-    rgb = reuse.rgb if fits else torch.empty(3, height, width)
-    alpha = reuse.alpha if fits else torch.empty(height, width)
+    if reuse is not None and reuse.alpha.shape == (height, width):
+        rgb, alpha = reuse.rgb, reuse.alpha
+    else:
+        rgb, alpha = torch.empty(3, height, width), torch.empty(height, width)
     scratch = native().SplatFrame() if reuse is None else reuse.scratch
     scratch.forward(
         blocks.detach(),
