@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cache
 
 import pytest
 import torch
@@ -45,22 +46,49 @@ def camera(width: int = 61, height: int = 47) -> Cameras:
     return Cameras(pose, torch.tensor([60.0, 62.0]), centre, torch.tensor(width), torch.tensor(height))
 
 
-def both(g: Gaussians, view: Cameras, *, degree: int, antialiased: bool = False) -> tuple[list[Tensor], list[Tensor]]:
-    """Image, alpha and the gradients of a random linear loss, from the kernel and from the reference in double."""
-    results = []
-    for operator, dtype in ((splat, torch.float32), (splat_reference, torch.float64)):
-        blocks = pack(g).to(dtype).detach().requires_grad_()
-        pose = view.cam_from_world.to(dtype).clone().requires_grad_()
-        render: Render = operator(blocks, replace(view, cam_from_world=pose), sh_degree=degree, antialiased=antialiased)
-        r = torch.Generator().manual_seed(1)
-        of_rgb = torch.randn(render.rgb.shape, generator=r, dtype=torch.float64).to(dtype)
-        of_alpha = torch.randn(render.alpha.shape, generator=r, dtype=torch.float64).to(dtype)
-        ((render.rgb * of_rgb).sum() + (render.alpha * of_alpha).sum()).backward()
-        assert blocks.grad is not None
-        assert pose.grad is not None
-        assert render.depth is not None
-        results.append([render.rgb.detach(), render.alpha.detach(), render.depth.detach(), blocks.grad, pose.grad[:3]])
-    return results[0], results[1]
+@dataclass(frozen=True)
+class Case:
+    """What is rendered: hashable, so that the slow reference of a case is worked out once for all instruction sets."""
+
+    count: int = 250
+    degree: int = 0
+    size: float = 0.03
+    antialiased: bool = False
+    width: int = 45
+    height: int = 35
+    piled: bool = False
+    """All in front of one tile."""
+    of_depth: bool = False
+    """The loss looks at depth instead of colour and alpha."""
+
+
+def outcome(case: Case, operator, dtype: torch.dtype) -> list[Tensor]:
+    """Colour, alpha, depth, and the gradients that a random linear loss has in the blocks and in the pose."""
+    g, view = gaussians(case.count, degree=case.degree, size=case.size), camera(case.width, case.height)
+    if case.piled:
+        g = replace(g, means=g.means * torch.tensor([0.02, 0.02, 0.2]) + torch.tensor([0.0, 0.0, 2.4]))
+    blocks = pack(g).to(dtype).detach().requires_grad_()
+    pose = view.cam_from_world.to(dtype).clone().requires_grad_()
+    options = {"sh_degree": case.degree, "antialiased": case.antialiased}
+    render: Render = operator(blocks, replace(view, cam_from_world=pose), **options)
+    assert render.depth is not None
+    r = torch.Generator().manual_seed(1)
+    looked_at = [render.depth] if case.of_depth else [render.rgb, render.alpha]
+    weights = [torch.randn(image.shape, generator=r, dtype=torch.float64).to(dtype) for image in looked_at]
+    torch.stack([(image * weight).sum() for image, weight in zip(looked_at, weights, strict=True)]).sum().backward()
+    assert blocks.grad is not None
+    assert pose.grad is not None
+    return [render.rgb.detach(), render.alpha.detach(), render.depth.detach(), blocks.grad, pose.grad[:3]]
+
+
+@cache
+def expected(case: Case) -> list[Tensor]:
+    return outcome(case, splat_reference, torch.float64)
+
+
+def both(case: Case) -> tuple[list[Tensor], list[Tensor]]:
+    """From the kernel, and from the reference in double."""
+    return outcome(case, splat, torch.float32), expected(case)
 
 
 def relative(a: Tensor, b: Tensor) -> float:
@@ -70,7 +98,7 @@ def relative(a: Tensor, b: Tensor) -> float:
 @pytest.mark.parametrize("antialiased", [False, True])
 @pytest.mark.parametrize("degree", [0, 1, 2, 3])
 def test_image_and_gradients_match_brute_force(isa, degree, antialiased):
-    mine, reference = both(gaussians(400, degree=degree), camera(), degree=degree, antialiased=antialiased)
+    mine, reference = both(Case(degree=degree, antialiased=antialiased))
     assert float((mine[0] - reference[0]).abs().max()) < 2e-6
     assert float((mine[1] - reference[1]).abs().max()) < 2e-6
     assert relative(mine[2], reference[2]) < 1e-5
@@ -90,30 +118,22 @@ def test_a_colour_of_fewer_bands_leaves_the_others_alone(isa):
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (16, 16), (17, 33), (5, 40)])
 def test_odd_image_sizes_match_brute_force(isa, width, height):
-    mine, reference = both(gaussians(80, degree=0, size=0.1), camera(width, height), degree=0)
+    mine, reference = both(Case(count=80, size=0.1, width=width, height=height))
     assert float((mine[0] - reference[0]).abs().max()) < 2e-6
     assert relative(mine[3], reference[3]) < 1e-4  # a few pixels see edges of Gaussians only: small sums, more rounding
 
 
 def test_depth_gradient_matches_brute_force(isa):
-    g, view = gaussians(200, degree=0), camera()
-    grads = []
-    for operator, dtype in ((splat, torch.float32), (splat_reference, torch.float64)):
-        blocks = pack(g).to(dtype).detach().requires_grad_()
-        depth = operator(blocks, view, sh_degree=0).depth
-        assert depth is not None
-        r = torch.Generator().manual_seed(2)
-        (depth * torch.randn(depth.shape, generator=r, dtype=torch.float64).to(dtype)).sum().backward()
-        grads.append(blocks.grad)
+    mine, reference = both(Case(of_depth=True))
     # The mean depth is a quotient: its gradients cancel to a tenth of their terms, and float keeps a digit less.
-    assert relative(grads[0], grads[1]) < 1e-4
+    assert relative(mine[3], reference[3]) < 1e-4
 
 
 def test_reference_passes_gradcheck():
-    blocks = pack(gaussians(6, degree=1, size=0.3)).double()
+    blocks = pack(gaussians(3, degree=1, size=0.3)).double()
     view = camera(4, 3)
-    visible = blocks[:, :, :6].clone().requires_grad_()
-    padding = blocks[:, :, 6:]
+    visible = blocks[:, :, :3].clone().requires_grad_()
+    padding = blocks[:, :, 3:]
 
     def image(part: Tensor) -> Tensor:
         return splat_reference(torch.cat([part, padding], dim=2), view, sh_degree=1, antialiased=True).rgb
@@ -158,11 +178,9 @@ def test_a_needle_across_the_image_is_finite(isa):
 
 
 def test_everything_in_one_tile_matches_brute_force(isa):
-    g = gaussians(300, degree=0, size=0.05)
-    piled = replace(g, means=g.means * torch.tensor([0.02, 0.02, 0.2]) + torch.tensor([0.0, 0.0, 2.4]))
-    mine, reference = both(piled, camera(), degree=0)
+    mine, reference = both(Case(size=0.05, piled=True))
     assert float((mine[0] - reference[0]).abs().max()) < 2e-6
-    assert relative(mine[3], reference[3]) < 3e-5  # 300 deep: what lies behind a pixel is a difference of long sums
+    assert relative(mine[3], reference[3]) < 3e-5  # 250 deep: what lies behind a pixel is a difference of long sums
 
 
 def test_the_number_of_threads_changes_no_bit(set_threads):
