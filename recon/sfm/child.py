@@ -6,6 +6,7 @@ parent dies: it holds the other end of a pipe to the parent, see `worker.py`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -44,7 +45,8 @@ def run_worker(job: Job, log: Path, progress: Callable[[str, float], None]) -> N
         worker.wait()
         for pipe in (worker.stdin, worker.stdout):
             if pipe is not None:
-                pipe.close()
+                with contextlib.suppress(BrokenPipeError):  # what it never read
+                    pipe.close()
     if not done or status != 0:
         raise _died(status, log)
 

@@ -18,10 +18,10 @@ class PosesConfig:
     """Features kept per photo, the largest first. Matching time grows with its square."""
     pairs: Literal["auto", "exhaustive", "similar", "sequential"] = "auto"
     """Which photos are compared: all with all, those that look alike, or neighbours in name order and those alike."""
-    neighbours: int = 10
+    neighbours: int = 8
     """Photos that each photo is compared with in the modes `similar` and `sequential`."""
     lens: Literal["auto", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "OPENCV_FISHEYE"] = "auto"
-    """Lens distortion to solve for, in COLMAP's names. Automatic: OPENCV, SIMPLE_RADIAL where there are few photos."""
+    """Lens distortion to solve for, in COLMAP's names. Automatic: as much as the number of photos can tell."""
     seed: int = 0
     """Of the random samples in verification and mapping."""
     retry: bool = True

@@ -13,13 +13,11 @@ from recon.sfm.database import make_cameras, write_database
 from recon.sfm.evidence import Evidence, find_blurred, read_evidence, write_evidence
 from recon.sfm.features import find_features
 from recon.sfm.job import METHOD, Job
+from recon.sfm.mapping import start_lens
 from recon.sfm.matching import match_pairs
 from recon.sfm.pairs import choose_pairs
 
 __all__ = ["Effort", "gather"]
-
-_FEW_PHOTOS = 8
-"""Fewer cannot tell apart the four kinds of distortion in OPENCV."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ def _fill(
         threads=threads,
         progress=lambda done: say("Comparing photos", done),
     )
-    cameras = make_cameras(shots, _lens_model(config.lens, len(shots)))
+    cameras = make_cameras(shots, start_lens(config.lens, len(shots)))
     verified = match_pairs(
         features,
         [cameras[shot.camera] for shot in shots],
@@ -83,9 +81,3 @@ def _fill(
     write_evidence(folder, features, blurred, verified)
     seconds["features"] = seconds.get("features", 0.0) + found - started
     seconds["matching"] = seconds.get("matching", 0.0) + time.monotonic() - found
-
-
-def _lens_model(wanted: str, photos: int) -> str:
-    if wanted != "auto":
-        return wanted
-    return "OPENCV" if photos >= _FEW_PHOTOS else "SIMPLE_RADIAL"

@@ -48,6 +48,10 @@ def match_pairs(
 
     options = pycolmap.TwoViewGeometryOptions()
     options.ransac.random_seed = seed
+    # Half the time of the defaults, and as many matches confirmed (fox): local optimisation finds them, not luck.
+    options.ransac.min_num_trials = 20
+    options.ransac.dyn_num_trials_multiplier = 1.0
+    options.use_sampson_refinement = False
     descriptors = [unit_descriptors(one.descriptors) for one in features]
     points = [one.keypoints[:, :2].astype(np.float64) for one in features]
 

@@ -28,8 +28,6 @@ _ENOUGH = 0.9
 """Share of the sharp photos that must have a place for us to be content."""
 _THOROUGH_SIZE = 1200
 _THOROUGH_FEATURES = 8000
-_NARROW = 3.0
-"""Degrees. For captures that move along the line of sight, as down a street; COLMAP's own 16 finds no start."""
 
 Say = Callable[[str, float], None]
 Mapped = tuple["pycolmap.Reconstruction | None", Evidence]
@@ -49,7 +47,7 @@ def _pose(job: Job, folder: Path, threads: int, say: Say) -> None:
         raise diagnosis.explain_failure(evidence)
     started = time.monotonic()
     say("Refining cameras", 0.0)
-    refine(model, threads=threads)
+    model = refine(model, lens=job.config.lens, threads=threads)
     diagnosis.check_depth(model, evidence)
     set_upright(model)
     provide_images(job.shots, job.workspace / "images", threads)
@@ -65,16 +63,16 @@ def _best(job: Job, threads: int, attempts: list[Attempt], seconds: dict[str, fl
     evidence = gather(job, quick, job.workspace / "matches", threads, seconds, say)
     if diagnosis.is_hopeless(evidence):
         return None, evidence
-    best: Mapped = _map(job, "incremental", evidence, None, threads, attempts, seconds, say), evidence
+    best: Mapped = None, evidence
+    for method in ("incremental", "careful") if config.retry else ("incremental",):
+        best = _better(best, job, method, evidence, threads, attempts, seconds, say)
     if not config.retry or _is_enough(best):
         return best
     size, count = max(config.image_size, _THOROUGH_SIZE), max(config.max_features, _THOROUGH_FEATURES)
     thorough = Effort(size, count, True, config.pairs)
     evidence = gather(job, thorough, job.workspace / "matches_thorough", threads, seconds, say)
-    for method in ("incremental", "global"):
-        if not _is_enough(best):
-            model = _map(job, method, evidence, _NARROW, threads, attempts, seconds, say)
-            best = max(best, (model, evidence), key=lambda mapped: _size(mapped[0]))
+    for method in ("incremental", "careful", "global"):
+        best = _better(best, job, method, evidence, threads, attempts, seconds, say)
     return best
 
 
@@ -87,34 +85,35 @@ def _size(model: pycolmap.Reconstruction | None) -> tuple[int, int]:
     return (0, 0) if model is None else (model.num_reg_images(), model.num_points3D())
 
 
-def _map(
+def _better(
+    best: Mapped,
     job: Job,
     method: str,
     evidence: Evidence,
-    start_angle: float | None,
     threads: int,
     attempts: list[Attempt],
     seconds: dict[str, float],
     say: Say,
-) -> pycolmap.Reconstruction | None:
-    """The largest model that `method` finds."""
-    if len(evidence.pairs) == 0:
-        return None
+) -> Mapped:
+    """`best`, or if that is not enough and `method` finds more, what it finds."""
+    if _is_enough(best) or len(evidence.pairs) == 0:
+        return best
     started = time.monotonic()
-    title = "Placing photos" if not attempts else f"Placing photos again ({method})"
+    title = "Placing photos" if not attempts else f"Placing photos, try {len(attempts) + 1} ({method})"
     say(title, 0.0)
-    if method == "incremental":
+    if method == "global":
+        models = map_globally(evidence.database, seed=job.config.seed, threads=threads)
+    else:
         models = map_incrementally(
             evidence.database,
-            start_angle=start_angle,
+            careful=method == "careful",
+            hold_focal=all(shot.focal is not None for shot in job.shots),
             seed=job.config.seed,
             threads=threads,
-            registered=lambda count: say(title, min(1.0, count / len(evidence.shots))),
+            registered=lambda count: say(title, min(1.0, count / len(job.shots))),
         )
-    else:
-        models = map_globally(evidence.database, seed=job.config.seed, threads=threads)
-    best = max(models, key=_size, default=None)
+    model = max(models, key=_size, default=None)
     spent = time.monotonic() - started
     seconds["mapping"] = seconds.get("mapping", 0.0) + spent
-    attempts.append(Attempt(method, *_size(best), spent))
-    return best
+    attempts.append(Attempt(method, *_size(model), spent))
+    return max(best, (model, evidence), key=lambda mapped: _size(mapped[0]))
