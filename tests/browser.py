@@ -76,8 +76,12 @@ class Page:
     def choose(self, words: str, *, instead_of: str) -> None:
         """Pick an option of the drop-down list that now shows another."""
         path = "//input[@aria-haspopup='listbox']"
-        lists = [field for field in self._shown(path) if field.get_property("value") == instead_of]
-        lists[0].click()
+
+        def lists() -> list[Any]:
+            return [field for field in self._shown(path) if field.get_property("value") == instead_of]
+
+        wait(lambda: len(lists()) == 1, f"one list that shows {instead_of!r}")
+        lists()[0].click()
         self.click(words)
 
     def addresses(self) -> list[str]:

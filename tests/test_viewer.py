@@ -127,6 +127,14 @@ def test_splats_drawn_by_the_browser_look_the_same(at_home: Page) -> None:
         wait(lambda: places(at_home)["red"][:2] == rendered["red"][:2], "rendered pictures")
 
 
+def test_a_page_that_is_loaded_again_shows_rendered_pictures(training: Training, at_home: Page) -> None:
+    at_home.choose("Splats (fast)", instead_of="Rendered (exact)")
+    wait(lambda: not training.viewer.exact, "splats")
+    at_home.driver.refresh()
+    wait(lambda: training.viewer.exact, "the reset")
+    wait(lambda: seen(at_home), "the scene")
+
+
 def assert_upright(found: dict[str, tuple[float, float, int]]) -> None:
     assert found["red"][0] < found["blue"][0] < found["green"][0]
     assert found["blue"][1] < found["red"][1] - 50
@@ -156,8 +164,8 @@ def test_rendered_pictures_are_what_the_model_draws(at_home: Page) -> None:
 
     def same() -> bool:
         found = places(at_home)  # the page draws fewer pixels where graphics are slow, and the photos show discs too
-        near = all(math.dist(found[name][:2], drawn[name][:2]) < 2 for name in COLOURS)
-        return near and all(0.9 < found[name][2] / drawn[name][2] < 1.1 for name in COLOURS)
+        near = all(math.dist(found[name][:2], drawn[name][:2]) < 3 for name in COLOURS)
+        return near and all(0.85 < found[name][2] / drawn[name][2] < 1.15 for name in COLOURS)
 
     wait(same, "the model's own picture")
 

@@ -82,6 +82,10 @@ class Panel:
         """Whether the browser can draw this model itself."""
         self._picture.visible = offered
 
+    def show_exact(self) -> None:
+        """Back to what any browser can show."""
+        self.exact, self._picture.value = True, _EXACT
+
     def toggle_pause(self) -> None:
         self.paused = not self.paused
         self._pause.label = "Go on" if self.paused else "Pause"

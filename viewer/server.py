@@ -61,10 +61,14 @@ def address_of(host: str, port: int) -> str:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """viser greets and parts on standard output, where scripts expect nothing but our own answer."""
+    """viser greets and parts on standard output, where scripts expect nothing but our own answer.
+
+    A browser that is slow to let go delays the parting until after this; it then goes to standard error.
+    """
     import rich
 
     console = rich.get_console()
+    console.stderr = True
     before, console.quiet = console.quiet, True
     try:
         yield

@@ -23,6 +23,8 @@ _UNIT = 0.03
 """Share of the scene's extent that is one unit of the splats sent: covariances travel in half precision, which is
 exact for sizes from 0.008 to 200 units and vanishes below 0.0003."""
 _LARGEST = 200.0
+_SHARE, _AT_LEAST = 0.03, 1.0
+"""Of training's time that sending splats may take, and seconds between two times."""
 _FAINTEST = 1 / 255
 """Opacity below which a splat is not sent; the page's colours have no finer step."""
 
@@ -51,7 +53,7 @@ class SplatCloud:
         self._server, self._unit = server, _UNIT * extent
         self._node: Any = None
         self._shown_revision = -1
-        self._share = Share(0.03, at_least=1.0)
+        self._share = Share(_SHARE, at_least=_AT_LEAST)
 
     def serve(self, model: HasGaussians, *, revision: int, training: bool) -> None:
         """Send the splats again when the model has changed and, while it trains, the last time is long enough ago."""
@@ -63,13 +65,12 @@ class SplatCloud:
         now = time.monotonic()
         self._share.spent(now - began, now)
 
-    def hide(self) -> None:
+    def remove(self) -> None:
+        """Take the splats off the page, so that a browser too slow for them is rid of them."""
         if self._node is not None:
-            self._node.visible = False
-
-    def unhide(self) -> None:
-        if self._node is not None:
-            self._node.visible = True
+            self._node.remove()
+        self._node, self._shown_revision = None, -1
+        self._share = Share(_SHARE, at_least=_AT_LEAST)
 
     def _show(self, splats: Splats) -> None:
         arrays = splats.centers, splats.covariances, splats.rgb, splats.opacities

@@ -67,6 +67,11 @@ class Viewer:
         """Whether somebody holds the training. Keep serving meanwhile: see `serve_while`."""
         return self._panel.paused
 
+    @property
+    def exact(self) -> bool:
+        """Whether pages show pictures that the model renders, not splats that the browser draws."""
+        return self._panel.exact
+
     def update(
         self,
         report: StepReport,
@@ -161,8 +166,13 @@ class Viewer:
         self._awake.set()
 
     def _leave(self, client: Any) -> None:
+        """The last to go leaves rendered pictures: whoever closed a page that splats had frozen can open it again."""
         self._frames.leave(client)
         self._photos.leave(client)
+        if not self._frames.watched:
+            self._panel.show_exact()
+            self._splats.remove()
+            self._exact = None
 
     def _apply(self) -> None:
         """Somebody used the panel."""
@@ -177,10 +187,9 @@ class Viewer:
         self._exact = exact
         self._panel.offer_splats(offered)
         if exact:
-            self._splats.hide()
+            self._splats.remove()
             self._frames.forget()
         else:
-            self._splats.unhide()
             self._frames.clear()
 
 
