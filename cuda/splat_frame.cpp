@@ -28,7 +28,7 @@ void SplatFrame::forward(const Splat& splat) {
     s_.order[i] = order_[i].at_least(gaussians);
   }
   s_.histograms = histograms_.at_least(size_t(s_.threads) * std::max<size_t>(kRadix, tiles));
-  s_.thread_sums = thread_sums_.at_least(size_t(s_.threads) + 1);
+  s_.thread_sums = thread_sums_.at_least(2 * (size_t(s_.threads) + 1));
   s_.tile_start = tile_start_.at_least(tiles + 1);
   s_.tile_order = tile_order_.at_least(tiles);
   s_.tile_done = tile_done_.at_least(tiles);

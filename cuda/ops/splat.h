@@ -51,7 +51,7 @@ struct Splat {
   uint32_t* keys[2];      // depth bits of seen Gaussians, ping and pong
   uint32_t* order[2];     // and their indices; order[0] holds the result after three passes ping-pong to [1], then copied
   uint32_t* histograms;   // [threads][max(kRadix, tiles)]
-  uint64_t* thread_sums;  // [threads + 1]
+  uint64_t* thread_sums;  // [2][threads + 1]
   uint32_t* tile_start;   // [tiles + 1]
   uint32_t* tile_order;   // tiles, most pairs first
   uint32_t* slot_start;   // per Gaussian: where its pair gradients begin

@@ -39,22 +39,30 @@ RECON_HD void for_each_tile(const Splat& s, uint32_t gaussian, Visit visit) {
       }
 }
 
-// Indices and depths of the Gaussians that touch a tile, in index order.
+// Indices and depths of the Gaussians that touch a tile, in index order; and where each one's pair gradients go, in the
+// same order, so that gathering them reads memory from front to back.
 void compact(Splat& s, int thread, int threads) {
   const Range range = range_of(s.block_count * kBlock, thread, threads);
-  uint64_t seen = 0;
-  for (int64_t g = range.begin; g < range.end; ++g) seen += s.tile_count[g] != 0;
-  s.thread_sums[thread + 1] = seen;
+  uint64_t seen = 0, pairs = 0;
+  for (int64_t g = range.begin; g < range.end; ++g) {
+    seen += s.tile_count[g] != 0;
+    pairs += s.tile_count[g];
+  }
+  uint64_t *seen_sums = s.thread_sums, *pair_sums = s.thread_sums + threads + 1;
+  seen_sums[thread + 1] = seen, pair_sums[thread + 1] = pairs;
 #pragma omp barrier
 #pragma omp single
   {
-    s.thread_sums[0] = 0;
-    for (int i = 0; i < threads; ++i) s.thread_sums[i + 1] += s.thread_sums[i];
-    s.seen_count = int64_t(s.thread_sums[threads]);
+    seen_sums[0] = pair_sums[0] = 0;
+    for (int i = 0; i < threads; ++i) seen_sums[i + 1] += seen_sums[i], pair_sums[i + 1] += pair_sums[i];
+    s.seen_count = int64_t(seen_sums[threads]);
+    s.pair_count = int64_t(pair_sums[threads]);
   }
-  uint64_t at = s.thread_sums[thread];
+  uint64_t at = seen_sums[thread], slot = pair_sums[thread];
   for (int64_t g = range.begin; g < range.end; ++g) {
     if (s.tile_count[g] == 0) continue;
+    s.slot_start[g] = uint32_t(slot);
+    slot += s.tile_count[g];
     __builtin_memcpy(s.keys[0] + at, s.records + g * kRecord + kDepth, 4);  // positive floats order like their bits
     s.order[0][at++] = uint32_t(g);
   }
@@ -97,18 +105,10 @@ void count_pairs(Splat& s, int thread, int threads) {
   const Range range = range_of(s.seen_count, thread, threads);
   uint32_t* mine = s.histograms + int64_t(thread) * tiles;
   __builtin_memset(mine, 0, size_t(tiles) * sizeof(uint32_t));
-  uint64_t pairs = 0;
-  for (int64_t i = range.begin; i < range.end; ++i) {
-    pairs += s.tile_count[order[i]];
-    for_each_tile(s, order[i], [mine](int tile) { ++mine[tile]; });
-  }
-  s.thread_sums[thread + 1] = pairs;
+  for (int64_t i = range.begin; i < range.end; ++i) for_each_tile(s, order[i], [mine](int tile) { ++mine[tile]; });
 #pragma omp barrier
 #pragma omp single
   {
-    s.thread_sums[0] = 0;
-    for (int t = 0; t < threads; ++t) s.thread_sums[t + 1] += s.thread_sums[t];
-    s.pair_count = int64_t(s.thread_sums[threads]);
     uint32_t at = 0;
     for (int tile = 0; tile < tiles; ++tile) {
       s.tile_start[tile] = at;
@@ -158,10 +158,9 @@ void splat_emit(const Splat& s) {
     for (int part = 0; part < s.threads; ++part) {
       const Range range = range_of(s.seen_count, part, s.threads);
       uint32_t* next = s.histograms + int64_t(part) * s.tiles_x * s.tiles_y;
-      uint32_t slot = uint32_t(s.thread_sums[part]);
       for (int64_t i = range.begin; i < range.end; ++i) {
         const uint32_t g = s.order[1][i];
-        s.slot_start[g] = slot;
+        uint32_t slot = s.slot_start[g];
         for_each_tile(s, g, [&](int tile) {
           const uint32_t at = next[tile]++;
           s.pair_gaussian[at] = g;

@@ -72,10 +72,11 @@ RECON_HD void fetch(const Splat& s, uint32_t pair, int count, int tile_x, int ti
   const uint32_t ahead = pair + uint32_t(count) + kChunk <= s.pair_count ? uint32_t(count) : 0;
   for (int j = 0; j < count; ++j) {
     __builtin_prefetch(s.records + kRecord * int64_t(s.pair_gaussian[pair + j + ahead]));
+    const float* from = s.records + kRecord * int64_t(s.pair_gaussian[pair + j]);
     float* record = chunk.records[j];
-    __builtin_memcpy(record, s.records + kRecord * int64_t(s.pair_gaussian[pair + j]), sizeof chunk.records[j]);
-    record[kX] = (record[kX] - float(tile_x * kTile)) + record[kRestX];
-    record[kY] = (record[kY] - float(tile_y * kTile)) + record[kRestY];
+    for (int i = 0; i < kRecord; i += kLanes) store(record + i, load(from + i));
+    record[kX] = (from[kX] - float(tile_x * kTile)) + from[kRestX];
+    record[kY] = (from[kY] - float(tile_y * kTile)) + from[kRestY];
   }
 }
 
