@@ -13,7 +13,7 @@ from recon.models.gaussians.schedule import active_degree, budget_at, plane_rate
 from recon.sampling import Sampler
 from recon.types import Model, Points, Scene
 
-SMALL = GaussianConfig(max_gaussians=3000, sh_degree=1, bands_by=0.0)
+SMALL = GaussianConfig(max_gaussians=3000, sh_degree=1, bands_by=0.0, exposure=True)
 
 
 def make_model(scene: Scene, config: GaussianConfig = SMALL, *, steps: int = 100, seed: int = 0) -> GaussianModel:

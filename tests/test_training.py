@@ -19,7 +19,7 @@ from recon.sampling import Sampler
 from recon.training import PausableClock, TrainConfig, TrainState, progress_of, resolution_at, train
 from recon.types import Batch, Cameras, Gaussians, Picture, Render, Scene
 
-SMALL = GaussianConfig(max_gaussians=2500, sh_degree=1)
+SMALL = GaussianConfig(max_gaussians=2500, sh_degree=1, exposure=True)
 QUICK = TrainConfig(steps=30, first_resolution=0.5)
 
 

@@ -96,8 +96,8 @@ class GaussianConfig:
     """Keep brightness when zoomed out (2D Mip filter). Viewers must support it."""
     ssim_weight: float = 0.2
     """Share of structural similarity in the loss; the rest is the mean absolute error."""
-    exposure: bool = True
-    """Learn a colour transform per photo, so that a camera's automatic exposure does not end up in the scene."""
+    exposure: bool = False
+    """Learn a colour transform per photo: for photos whose brightness differs visibly. For even ones it costs quality."""
     background: Literal["random", "black", "white"] = "random"
     """What is put behind photos that have transparency, while training."""
     rates: Rates = field(default_factory=Rates)
