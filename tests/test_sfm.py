@@ -17,6 +17,7 @@ from PIL import Image, ImageFilter
 from recon.datasets import demo_capture, demo_truth
 from recon.errors import InputError, RunError
 from recon.geometry import camera_positions
+from recon.io.lens import pixels_of
 from recon.io.photos import read_capture
 from recon.sfm import child, poses
 from recon.sfm.config import PosesConfig
@@ -84,8 +85,7 @@ def test_photos_without_a_place_are_named_with_the_reason(posed: Posed) -> None:
 def test_points_have_the_colours_of_the_photos(posed: Posed) -> None:
     view, points = posed.reconstruction.views[0], posed.reconstruction.points
     in_camera = points.xyz.numpy() @ view.cam_from_input[:3, :3].T + view.cam_from_input[:3, 3]
-    focal, center = view.lens.params[0], np.array(view.lens.params[2:4])
-    pixel = (in_camera[:, :2] / in_camera[:, 2:] * focal + center).astype(int)
+    pixel = pixels_of(view.lens, in_camera[:, :2] / in_camera[:, 2:]).astype(int)
     inside = ((pixel >= 0) & (pixel < 400)).all(axis=1) & (in_camera[:, 2] > 0)
     picture = np.asarray(Image.open(view.path).convert("RGB")).astype(int)
     error = np.abs(picture[pixel[inside, 1], pixel[inside, 0]] - points.rgb.numpy()[inside].astype(int))

@@ -26,6 +26,9 @@ __all__ = ["run_job"]
 
 _ENOUGH = 0.9
 """Share of the sharp photos that must have a place for us to be content."""
+_REPEATABLE = 150
+"""Photos. Ceres adds in the order in which threads end, so that only one thread gives the same bits every time; up to
+this number of photos more threads save nothing."""
 _THOROUGH_SIZE = 1200
 _THOROUGH_FEATURES = 8000
 
@@ -35,8 +38,16 @@ Mapped = tuple["pycolmap.Reconstruction | None", Evidence]
 
 def run_job(job: Job, say: Say) -> None:
     """Fill `workspace/sparse`, or raise an `InputError` that says why these photos cannot be posed."""
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = _cores()
     fill_stage(job.workspace / "sparse", job.key, lambda folder: _pose(job, folder, threads, say))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _mapping_threads(job: Job) -> int:
+    return 1 if len(job.shots) <= _REPEATABLE else _cores()
 
 
 def _pose(job: Job, folder: Path, threads: int, say: Say) -> None:
@@ -47,7 +58,7 @@ def _pose(job: Job, folder: Path, threads: int, say: Say) -> None:
         raise diagnosis.explain_failure(evidence)
     started = time.monotonic()
     say("Refining cameras", 0.0)
-    model = refine(model, lens=job.config.lens, threads=threads)
+    model = refine(model, lens=job.config.lens, threads=_mapping_threads(job))
     diagnosis.check_depth(model, evidence)
     set_upright(model)
     provide_images(job.shots, job.workspace / "images", threads)
@@ -65,14 +76,14 @@ def _best(job: Job, threads: int, attempts: list[Attempt], seconds: dict[str, fl
         return None, evidence
     best: Mapped = None, evidence
     for method in ("incremental", "careful") if config.retry else ("incremental",):
-        best = _better(best, job, method, evidence, threads, attempts, seconds, say)
+        best = _better(best, job, method, evidence, attempts, seconds, say)
     if not config.retry or _is_enough(best):
         return best
     size, count = max(config.image_size, _THOROUGH_SIZE), max(config.max_features, _THOROUGH_FEATURES)
     thorough = Effort(size, count, True, config.pairs)
     evidence = gather(job, thorough, job.workspace / "matches_thorough", threads, seconds, say)
     for method in ("incremental", "careful", "global"):
-        best = _better(best, job, method, evidence, threads, attempts, seconds, say)
+        best = _better(best, job, method, evidence, attempts, seconds, say)
     return best
 
 
@@ -90,7 +101,6 @@ def _better(
     job: Job,
     method: str,
     evidence: Evidence,
-    threads: int,
     attempts: list[Attempt],
     seconds: dict[str, float],
     say: Say,
@@ -102,14 +112,14 @@ def _better(
     title = "Placing photos" if not attempts else f"Placing photos, try {len(attempts) + 1} ({method})"
     say(title, 0.0)
     if method == "global":
-        models = map_globally(evidence.database, seed=job.config.seed, threads=threads)
+        models = map_globally(evidence.database, seed=job.config.seed, threads=_mapping_threads(job))
     else:
         models = map_incrementally(
             evidence.database,
             careful=method == "careful",
             hold_focal=all(shot.focal is not None for shot in job.shots),
             seed=job.config.seed,
-            threads=threads,
+            threads=_mapping_threads(job),
             registered=lambda count: say(title, min(1.0, count / len(job.shots))),
         )
     model = max(models, key=_size, default=None)
