@@ -97,7 +97,7 @@ class GaussianConfig:
     ssim_weight: float = 0.2
     """Share of structural similarity in the loss; the rest is the mean absolute error."""
     exposure: bool = False
-    """Learn a colour transform per photo: for photos whose brightness differs visibly. For even ones it costs quality."""
+    """Learn a colour transform per photo: for photos of differing brightness. Where they are even it costs quality."""
     background: Literal["random", "black", "white"] = "random"
     """What is put behind photos that have transparency, while training."""
     rates: Rates = field(default_factory=Rates)

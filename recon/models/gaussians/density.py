@@ -18,6 +18,8 @@ _SORT_EVERY = 8
 """Refinements between two sorts along the Z curve. Sorting 100k Gaussians takes about as long as five steps."""
 _LEAST_STEPS = 10
 """Steps between two refinements at least, so that each follows upon several photos."""
+_GROWTH_A_STEP = 25
+"""Gaussians that a step may add on average. A short run cannot teach many, and fewer leave time for more steps."""
 
 
 class Density:
@@ -53,16 +55,16 @@ class Density:
         if due <= self.refined or step - self._last_step < _LEAST_STEPS:
             return
         sort = due // _SORT_EVERY > self.refined // _SORT_EVERY
-        self._refine(store, due, progress, generator)
+        self._refine(store, due, step, progress, generator)
         if sort:
             store.sort()
         self.refined, self._last_step = due, step
 
-    def _refine(self, store: GaussianStore, due: int, progress: float, generator: torch.Generator) -> None:
+    def _refine(self, store: GaussianStore, due: int, step: int, progress: float, generator: torch.Generator) -> None:
         config = self.config
         if isinstance(config, Mcmc):
             wanted = budget_at(progress, first=self._first, most=self._most, start=config.start, full=config.full)
-            refine_mcmc(store, config, wanted=wanted, generator=generator)
+            refine_mcmc(store, config, wanted=min(wanted, self._first + _GROWTH_A_STEP * step), generator=generator)
             return
         resets_before, resets = self._resets(self.refined), self._resets(due)
         refine_adaptive(
