@@ -98,3 +98,11 @@ def test_a_damaged_key_file_is_no_result(tmp_path: Path, text: str) -> None:
     fill_stage(tmp_path / "stage", "key", lambda folder: None)
     (tmp_path / "stage" / "stage.json").write_text(text)
     assert not has_stage(tmp_path / "stage", "key")
+
+
+def test_a_folder_of_somebody_else_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "sparse" / "0").mkdir(parents=True)
+    (tmp_path / "sparse" / "0" / "cameras.bin").write_bytes(b"a model of weeks")
+    with pytest.raises(InputError, match="not recon's own"):
+        fill_stage(tmp_path / "sparse", "key", lambda folder: None)
+    assert (tmp_path / "sparse" / "0" / "cameras.bin").read_bytes() == b"a model of weeks"

@@ -22,6 +22,7 @@ from recon.io.photos import read_capture
 from recon.sfm import child, poses
 from recon.sfm.config import PosesConfig
 from recon.sfm.features import find_features
+from recon.sfm.images import provide_images
 from recon.sfm.job import Job, Shot
 from recon.sfm.pairs import choose_pairs
 from recon.sfm.poses import pose_photos
@@ -135,6 +136,17 @@ def test_one_photo_is_refused_with_advice(posed: Posed, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="one photo") as caught:
         pose_photos(alone, PosesConfig(), tmp_path)
     assert "20 or more" in caught.value.advice
+
+
+def test_photos_that_lie_in_the_workspace_stay_there(tmp_path: Path) -> None:
+    """`recon poses scene --output scene`, with the photos in scene/images."""
+    shots = tuple(_shot(tmp_path / "images" / name) for name in SEEN[:2])
+    (tmp_path / "images").mkdir()
+    for shot in shots:
+        shot.path.write_bytes((demo_capture() / shot.name).read_bytes())
+    provide_images(shots, tmp_path / "images", "key", threads=1)
+    assert sorted(path.name for path in (tmp_path / "images").iterdir()) == list(SEEN[:2])
+    assert not any(shot.path.is_symlink() for shot in shots)
 
 
 def test_photos_that_share_nothing_are_refused(tmp_path: Path) -> None:

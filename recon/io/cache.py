@@ -17,7 +17,7 @@ from pathlib import Path
 
 from recon.errors import InputError
 
-__all__ = ["content_key", "fill_stage", "has_stage", "hash_files"]
+__all__ = ["content_key", "fill_stage", "has_stage", "hash_files", "is_ours"]
 
 _KEY_FILE = "stage.json"
 
@@ -50,13 +50,20 @@ def has_stage(folder: Path, key: str) -> bool:
         return False
 
 
+def is_ours(folder: Path) -> bool:
+    """May `folder` be replaced: is it a stage, empty, or not there?"""
+    return not folder.exists() or (folder / _KEY_FILE).exists() or (folder.is_dir() and not any(folder.iterdir()))
+
+
 def fill_stage(folder: Path, key: str, fill: Callable[[Path], None]) -> bool:
     """Make `folder` hold the result of `key`, by `fill(empty folder)` unless it does already. True when it had to.
 
-    What `folder` held for another key goes, but only when the new result is complete.
+    What `folder` held for another key goes, but only when the new result is complete. A folder that is no stage stays.
     """
     if has_stage(folder, key):
         return False
+    if not is_ours(folder):
+        raise InputError(f"{folder} is there already, and not recon's own.", advice="Choose another output folder.")
     part, old = folder.with_name(f".{folder.name}.part"), folder.with_name(f".{folder.name}.old")
     for left_behind in (part, old):
         shutil.rmtree(left_behind, ignore_errors=True)

@@ -13,7 +13,7 @@ from recon.sfm.evidence import Evidence
 if TYPE_CHECKING:
     import pycolmap
 
-__all__ = ["check_depth", "explain_failure", "is_hopeless", "reason_for"]
+__all__ = ["check_depth", "explain_failure", "is_hopeless", "reason_for", "usable"]
 
 _TEXTURELESS = 60
 """Features. Ordinary photos have hundreds; a wall with sensor noise has a few dozen."""
@@ -33,6 +33,11 @@ def is_hopeless(evidence: Evidence) -> bool:
 
 def only_turns(evidence: Evidence) -> bool:
     return evidence.turning_error() < _TURNS
+
+
+def usable(evidence: Evidence) -> Bool[np.ndarray, "n"]:
+    """Which photos are sharp and show something."""
+    return ~evidence.blurred & (evidence.counts >= _TEXTURELESS)
 
 
 def explain_failure(evidence: Evidence) -> InputError:

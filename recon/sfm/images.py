@@ -9,6 +9,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from recon.io.cache import fill_stage, is_ours
 from recon.io.decode import open_photo
 from recon.sfm.job import Shot
 
@@ -18,11 +19,15 @@ _ORIENTATION = 0x0112
 _QUALITY = 95
 
 
-def provide_images(shots: tuple[Shot, ...], folder: Path, threads: int) -> None:
-    """Make `folder` hold a picture under each shot's name and nothing else."""
-    shutil.rmtree(folder, ignore_errors=True)
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda shot: _provide(shot, folder / shot.name), shots))
+def provide_images(shots: tuple[Shot, ...], folder: Path, key: str, threads: int) -> None:
+    """Make `folder` hold a picture under each shot's name, unless it is somebody's: the photos themselves, perhaps."""
+
+    def fill(part: Path) -> None:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda shot: _provide(shot, part / shot.name), shots))
+
+    if is_ours(folder):
+        fill_stage(folder, key, fill)
 
 
 def _provide(shot: Shot, path: Path) -> None:

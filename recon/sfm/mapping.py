@@ -17,7 +17,7 @@ _SMALLEST_MODEL = 3
 _FEW_PHOTOS, _MANY_PHOTOS = 8, 20
 _START_ANGLE, _CAREFUL_ANGLE = 8.0, 3.0
 """Degrees between the first two photos' rays, at least. COLMAP's own 16 starts from pairs with few matches."""
-_OBLONG = 0.015
+_OBLONG = 0.005
 """Lenses of phones and cameras have square pixels within a thousandth."""
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["run_job"]
 
 _ENOUGH = 0.9
-"""Share of the sharp photos that must have a place for us to be content."""
+"""Share of the usable photos that must have a place for us to be content."""
 _REPEATABLE = 150
 """Photos. Ceres adds in the order in which threads end, so that only one thread gives the same bits every time; up to
 this number of photos more threads save nothing."""
@@ -61,7 +61,7 @@ def _pose(job: Job, folder: Path, threads: int, say: Say) -> None:
     model = refine(model, lens=job.config.lens, threads=_mapping_threads(job))
     diagnosis.check_depth(model, evidence)
     set_upright(model)
-    provide_images(job.shots, job.workspace / "images", threads)
+    provide_images(job.shots, job.workspace / "images", job.key, threads)
     seconds["refining"] = time.monotonic() - started
     write_model(folder, model, evidence, attempts, seconds)
     say("Refining cameras", 1.0)
@@ -89,7 +89,7 @@ def _best(job: Job, threads: int, attempts: list[Attempt], seconds: dict[str, fl
 
 def _is_enough(mapped: Mapped) -> bool:
     model, evidence = mapped
-    return _size(model)[0] >= _ENOUGH * (~evidence.blurred).sum()
+    return _size(model)[0] >= _ENOUGH * diagnosis.usable(evidence).sum()
 
 
 def _size(model: pycolmap.Reconstruction | None) -> tuple[int, int]:
