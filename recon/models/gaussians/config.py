@@ -12,17 +12,17 @@ __all__ = ["AdaptiveDensity", "GaussianConfig", "Mcmc", "Rates"]
 class Rates:
     """Learning rates of Adam, for parameters before their activations."""
 
-    position: float = 2e-4
+    position: float = 1.5e-3
     """Of the means at the start, as a share of the scene's extent."""
     position_end: float = 0.02
     """What is left of the position rate at the end, as a share of the start; exponential in between."""
-    scale: float = 8e-3
+    scale: float = 2e-2
     """Of the logarithm of the scales."""
-    rotation: float = 2e-3
+    rotation: float = 7e-3
     """Of the quaternions."""
     opacity: float = 8e-2
     """Of the opacity logits."""
-    colour: float = 5e-3
+    colour: float = 1.5e-2
     """Of the base colour."""
     detail: float = 0.1
     """Of the view-dependent colour, as a share of `colour`."""

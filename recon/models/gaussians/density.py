@@ -18,7 +18,7 @@ _SORT_EVERY = 8
 """Refinements between two sorts along the Z curve. Sorting 100k Gaussians takes about as long as five steps."""
 _LEAST_STEPS = 10
 """Steps between two refinements at least, so that each follows upon several photos."""
-_GROWTH_A_STEP = 25
+_GROWTH_A_STEP = 60
 """Gaussians that a step may add on average. A short run cannot teach many, and fewer leave time for more steps."""
 
 
