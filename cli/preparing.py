@@ -48,7 +48,9 @@ def prepare(run: Run, options: Options, deadline: Deadline, console: Console) ->
     if "scene" in kept:
         return _prepared_again(run, kept, options, console)
     posed = posed_photos(options, run.sfm, deadline, console)
-    image_size = options.image_size or _affordable_size(posed.reconstruction, console)
+    image_size = options.image_size
+    if image_size is None:
+        image_size = _affordable_size(posed.reconstruction, console)
     scene, transparent = _scene(posed.reconstruction, image_size, options, console)
     with console.stage("store") as stage:
         write_scene(run.scene, posed.reconstruction, scene)

@@ -72,6 +72,16 @@ class Options(Talk):
     model: Models = field(default_factory=GaussianConfig)
     """What is trained."""
 
+    def __post_init__(self) -> None:
+        least = {"steps": 1, "image_size": 16, "hold_out": 0, "seed": 0, "port": 1}
+        for name, smallest in least.items():
+            value = getattr(self, name)
+            if value is not None and value < smallest:
+                option = "--" + name.replace("_", "-")
+                raise InputError(f"{option} is {value}.", advice=f"Give at least {smallest}.")
+        if self.hold_out == 1:
+            raise InputError("--hold-out 1 would hold out every photo.", advice="Give 2 or more, or 0 for none.")
+
 
 def arguments(given: Sequence[str]) -> list[str]:
     """`--resume` without a folder means that of `--output`."""

@@ -33,6 +33,9 @@ def load_scene(
         raise InputError("No photo has a pose.", advice="Take more photos that overlap.")
     if image_size is not None and image_size < 16:
         raise InputError(f"An image size of {image_size} pixels is too small.", advice="Use 240 or more.")
+    train, test = _split(views, hold_out)
+    if len(train) == 0:
+        raise InputError("No photo is left to train on.", advice="Hold out fewer: --hold-out 8, or 0 for none.")
     machine = this_machine()
     if image_size is None:
         sizes = [(view.lens.width, view.lens.height) for view in views]
@@ -46,7 +49,6 @@ def load_scene(
     half_view = np.array([[p.width / p.focal[0], p.height / p.focal[1]] for p in pinholes]) / 2
     input_from_world = choose_input_from_world(cam_from_input, half_view, xyz)
     cameras = _cameras(cam_from_input, input_from_world, pinholes)
-    train, test = _split(views, hold_out)
     if len(xyz) > 0:
         world = transform_points(invert_similarity(input_from_world), xyz)
         points = Points(torch.from_numpy(world).float(), reconstruction.points.rgb)

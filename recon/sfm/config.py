@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from recon.errors import InputError
+
 __all__ = ["PosesConfig"]
 
 
@@ -28,3 +30,9 @@ class PosesConfig:
     """Where less than nine tenths of the photos find a place, try again with more features and other methods."""
     keep_blurred: bool = False
     """Use photos that are much less sharp than the others."""
+
+    def __post_init__(self) -> None:
+        for name, least in {"image_size": 100, "max_features": 50, "neighbours": 1, "seed": 0}.items():
+            if getattr(self, name) < least:
+                option = "--poses." + name.replace("_", "-")
+                raise InputError(f"{option} is {getattr(self, name)}.", advice=f"Give at least {least}.")

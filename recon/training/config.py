@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from recon.errors import InputError
+
 __all__ = ["TrainConfig"]
 
 _DEFAULT_STEPS = 7000
@@ -25,6 +27,10 @@ class TrainConfig:
     """Share of training after which photos have their full size; it doubles step by step until then."""
     seed: int = 0
     """Order of the photos."""
+
+    def __post_init__(self) -> None:
+        if self.steps is not None and self.steps < 1:
+            raise InputError(f"{self.steps} training steps are none.", advice="Give at least 1: --steps 7000.")
 
     @property
     def limit(self) -> int | None:

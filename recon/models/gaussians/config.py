@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from recon.errors import InputError
+
 __all__ = ["AdaptiveDensity", "GaussianConfig", "Mcmc", "Rates"]
 
 
@@ -108,3 +110,24 @@ class GaussianConfig:
     """Scale of the first Gaussians, as a share of the distance to their neighbours."""
     random_points: int = 10_000
     """Gaussians put at random places when the scene has hardly any points."""
+
+    def __post_init__(self) -> None:
+        least = [("--max-gaussians", self.max_gaussians, 1), ("--random-points", self.random_points, 1)]
+        for option, value, smallest in least:
+            if value < smallest:
+                raise InputError(f"{option} is {value}.", advice=f"Give at least {smallest}.")
+        if not 0 <= self.sh_degree <= 3:
+            raise InputError(f"--sh-degree is {self.sh_degree}.", advice="Give 0 (matt) to 3 (glossy).")
+        shares = [
+            ("--initial-opacity", self.initial_opacity),
+            ("--bands-by", self.bands_by),
+            ("--ssim-weight", self.ssim_weight),
+        ]
+        for option, value in shares:
+            if not 0 <= value <= 1 or (option == "--initial-opacity" and value in (0, 1)):
+                raise InputError(f"{option} is {value}.", advice="Give a share between 0 and 1.")
+        if not self.initial_scale > 0:
+            raise InputError(f"--initial-scale is {self.initial_scale}.", advice="Give a positive factor.")
+        negative = [name for name, rate in vars(self.rates).items() if not rate >= 0]
+        if negative:
+            raise InputError(f"--rates.{negative[0].replace('_', '-')} is negative.", advice="Give 0 or more.")
