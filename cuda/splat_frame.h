@@ -5,11 +5,16 @@
 
 #include <new>
 
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
 #include "ops/splat.h"
 
 namespace recon {
 
-// Memory that only grows, aligned to a cache line, not initialised.
+// Memory that only grows, not initialised. Large buffers ask for huge pages: records and pair gradients are visited in the
+// order of tiles, which is random in memory, and a page walk costs more than the line it leads to.
 template <class T>
 class Buffer {
  public:
@@ -22,12 +27,18 @@ class Buffer {
     if (count <= count_ && data_ != nullptr) return data_;
     count_ = count + count / 4 + 64;
     free(data_);
-    data_ = static_cast<T*>(aligned_alloc(64, (count_ * sizeof(T) + 63) / 64 * 64));
+    const size_t bytes = count_ * sizeof(T), alignment = bytes >= kHugePage ? kHugePage : 64;
+    const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+    data_ = static_cast<T*>(aligned_alloc(alignment, rounded));
     if (data_ == nullptr) throw std::bad_alloc();
+#ifdef __linux__
+    if (alignment == kHugePage) madvise(data_, rounded, MADV_HUGEPAGE);  // a wish: refused, all works as before
+#endif
     return data_;
   }
 
  private:
+  static constexpr size_t kHugePage = size_t(2) << 20;
   T* data_ = nullptr;
   size_t count_ = 0;
 };
