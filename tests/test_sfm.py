@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -314,3 +315,26 @@ def _lives(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+@pytest.mark.parametrize(
+    ("words", "free", "full"),
+    [
+        ("SQLite error [database.cc]: database or disk is full\n", 0, True),
+        ("No registered database factory succeeded.\n", 1 << 20, True),
+        ("No registered database factory succeeded.\n", 1 << 40, False),
+        ('Traceback (most recent call last):\n  File "x.py", line 1\n    f()\n    ^^^\nValueError: why\n', 0, False),
+    ],
+)
+def test_a_full_disk_is_told_from_a_breakdown(
+    words: str, free: int, full: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "colmap.log"
+    log.write_text(words)
+    monkeypatch.setattr(child.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    error = child._died(1, log)
+    assert ("no space left" in error.message) == full
+    assert ("Free some space" in error.advice) == full
+    assert full or words.strip().splitlines()[-1].rstrip(".") in error.message
+    assert "Traceback" not in str(error)
+    assert "File" not in str(error)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +22,14 @@ from recon.sfm.job import Job
 
 __all__ = ["run_worker"]
 
-_LOG_LINES = 4
+_FULL = ("disk is full", "No space left on device")
+_PERHAPS_FULL = "No registered database factory"
+"""What COLMAP says when it can not write its database, among other reasons."""
+_LITTLE = 64 << 20
+"""Bytes: with less left, a database that could not be written found no space."""
+_NOISE = re.compile(r"\s|Traceback|\*\*\*|@ |\[Errno|During handling|The above exception")
+"""How lines begin that are part of a stack."""
+_GLOG = re.compile(r"^[IWEF]\d{4,8} \S+ +\d+ \S+\] ")
 
 
 def run_worker(job: Job, log: Path, progress: Callable[[str, float], None]) -> None:
@@ -71,8 +80,15 @@ def _listen(worker: subprocess.Popen[str], job: Job, progress: Callable[[str, fl
 
 
 def _died(status: int, log: Path) -> RunError:
-    lines = log.read_text(errors="replace").strip().splitlines()[-_LOG_LINES:]
+    words = log.read_text(errors="replace")
+    free = shutil.disk_usage(log.parent).free
+    if any(phrase in words for phrase in _FULL) or (_PERHAPS_FULL in words and free < _LITTLE):
+        return RunError(
+            f"There is no space left in {log.parent} to find poses in ({free >> 20} MB free).",
+            advice="Free some space there, or choose another --output.",
+        )
+    lines = [_GLOG.sub("", line) for line in words.splitlines() if line.strip() and not _NOISE.match(line)]
     how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit code {status}"
-    said = " | ".join(lines) if lines else "nothing"
+    said = lines[-1].strip().rstrip(".") if lines else "nothing"
     advice = f"The log is {log}. Fewer or smaller photos help where memory ran out."
     return RunError(f"Pose estimation broke down ({how}); its last words: {said}.", advice=advice)
