@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import json
 import os
@@ -14,15 +13,12 @@ from typing import Any
 from recon.cli.console import Console
 from recon.cli.interruption import interrupt_on_termination
 from recon.errors import ReconError
+from recon.io.disk import advice_on, cause_of, is_mendable, undone_by
 
 __all__ = ["INTERRUPTED", "Talk", "run_command"]
 
 INTERRUPTED = 130
 """Exit code of a command stopped by Ctrl-C."""
-
-
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-"""What the person can mend wherever in the program it is noticed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +53,10 @@ def run_command(name: str, arguments: Sequence[str], started: float) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        if not is_mendable(error):
             raise
-        where = f"{error.filename} could" if error.filename is not None else "A file could"
-        console.error(f"{where} not be written: {error.strerror}.", "Free some space, or write elsewhere.")
+        file = "A file" if error.filename is None else os.fsdecode(error.filename)
+        console.error(f"{file} could not be {undone_by(error)}: {cause_of(error)}.", advice_on(error))
         return 2
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
@@ -96,7 +96,7 @@ def scene_with_photos(run: Run, config: dict[str, Any], images: Path | None) -> 
         reconstruction = with_photos_in(reconstruction, images)
     missing = missing_photos(reconstruction)
     if missing:
-        where = images if images is not None else reconstruction.views[0].path.parent
+        where = images if images is not None else _photo_folder(reconstruction)
         raise RunError(
             f"{len(missing)} of {len(reconstruction.views)} photos are no longer in {where}, {missing[0]} for one.",
             advice="Say where they are now with --images DIR.",
@@ -111,3 +111,11 @@ def scene_with_photos(run: Run, config: dict[str, Any], images: Path | None) -> 
             advice="Pass the folder of the original photos with --images DIR.",
         )
     return scene
+
+
+def _photo_folder(reconstruction: Reconstruction) -> Path:
+    """The folder that names of photos are relative to."""
+    view = reconstruction.views[0]
+    inside = PurePosixPath(view.name).parts
+    path = view.path
+    return path.parents[len(inside) - 1] if path.parts[-len(inside) :] == inside else path.parent

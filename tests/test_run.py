@@ -8,7 +8,7 @@ import subprocess
 import sys
 import textwrap
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -294,6 +294,18 @@ def test_posed_photos_come_back_exactly_and_can_have_moved(tmp_path: Path) -> No
     (tmp_path / "new" / "a").mkdir(parents=True)
     (tmp_path / "new" / "a" / "1.jpg").touch()
     assert missing_photos(with_photos_in(read, tmp_path / "new")) == ("a/0.jpg", "a/2.jpg")
+
+
+def test_moved_photos_are_found_without_the_folder_in_their_names(tmp_path: Path) -> None:
+    reconstruction, _ = a_scene(tmp_path)
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for name in ("0.jpg", "1.jpg", "2.jpg"):
+        (flat / name).touch()
+    assert missing_photos(with_photos_in(reconstruction, flat)) == ()
+    first, second, third = reconstruction.views
+    alike = replace(reconstruction, views=(first, replace(second, name="b/0.jpg"), third))
+    assert missing_photos(with_photos_in(alike, flat)) == ("a/0.jpg", "b/0.jpg")
 
 
 def test_a_damaged_scene_is_refused(tmp_path: Path) -> None:

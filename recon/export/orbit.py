@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recon.errors import RunError
 from recon.export.views import Progress, render_picture
 from recon.geometry import camera_positions, focus_point, look_at
+from recon.io.disk import unwritable
 from recon.types import Cameras, Renderer, Scene
 
 __all__ = ["orbit_cameras", "write_video"]
@@ -64,7 +64,7 @@ def write_video(
         unfinished.replace(path)
     except OSError as error:
         unfinished.unlink(missing_ok=True)
-        raise RunError(f"{path} could not be written: {error}.", advice="Free some space there.") from error
+        raise unwritable(path, error) from error
 
 
 def _focus(scene: Scene, cameras: Cameras) -> Float[np.ndarray, "3"]:

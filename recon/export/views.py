@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from recon.errors import RunError
+from recon.io.disk import unwritable
 from recon.types import Cameras, Renderer, Scene
 
 __all__ = ["picture_names", "render_picture", "write_views"]
@@ -38,7 +38,7 @@ def write_views(
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(picture.numpy()).save(path)
         except OSError as error:
-            raise RunError(f"{path} could not be written: {error}.", advice="Free some space there.") from error
+            raise unwritable(path, error) from error
     return paths
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from torch import Tensor
 
 from recon.errors import RunError
+from recon.io.disk import advice_on, cause_of
 
 __all__ = ["has_checkpoint", "load_checkpoint", "save_checkpoint"]
 
@@ -47,8 +48,8 @@ def save_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
         shutil.rmtree(new, ignore_errors=True)
         kept = " The checkpoint before it is untouched." if has_checkpoint(folder) else ""
         raise RunError(
-            f"The checkpoint could not be written to {folder}: {error.strerror}.{kept}",
-            advice="Free some space there, then continue with recon train --resume.",
+            f"The checkpoint could not be written to {folder}: {cause_of(error)}.{kept}",
+            advice=f"{advice_on(error)} Then continue with recon train --resume.",
         ) from error
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():

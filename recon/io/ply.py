@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from recon.errors import InputError, RunError
+from recon.errors import InputError
+from recon.io.disk import unwritable
 from recon.io.ply_header import PlyHeader, read_header
 from recon.types import Gaussians
 
@@ -45,9 +46,7 @@ def write_ply(gaussians: Gaussians, path: Path, *, up: Sequence[float] | None = 
     except OSError as error:
         with contextlib.suppress(OSError):
             unfinished.unlink()
-        raise RunError(
-            f"{path} could not be written: {error.strerror}.", advice="Free some space or write elsewhere."
-        ) from error
+        raise unwritable(path, error) from error
 
 
 def read_ply(path: Path) -> Gaussians:

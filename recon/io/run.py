@@ -22,6 +22,7 @@ from typing import IO, Any
 
 from recon.errors import InputError, RunError
 from recon.io.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
+from recon.io.disk import unwritable
 from recon.io.settings import to_toml
 
 __all__ = ["MetricsLog", "Run"]
@@ -171,4 +172,4 @@ def _write(path: Path, text: str) -> None:
         unfinished.write_text(text, encoding="utf-8")
         unfinished.replace(path)
     except OSError as error:
-        raise RunError(f"{path} could not be written: {error.strerror}.", advice="Free some space there.") from error
+        raise unwritable(path, error) from error

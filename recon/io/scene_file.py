@@ -7,14 +7,16 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import torch
 
 from recon.errors import RunError
+from recon.io.disk import unwritable
 from recon.types import Cameras, LeftOut, Lens, Picture, Points, Reconstruction, Scene, View
 
 __all__ = ["missing_photos", "read_reconstruction", "read_scene", "with_photos_in", "write_scene"]
@@ -59,7 +61,7 @@ def write_scene(folder: Path, reconstruction: Reconstruction, scene: Scene) -> N
         (folder / "tensors.safetensors").write_bytes(data)
         (folder / "scene.json").write_text(json.dumps(described), encoding="utf-8")
     except OSError as error:
-        raise RunError(f"{folder} could not be written: {error.strerror}.", advice="Free some space there.") from error
+        raise unwritable(folder, error) from error
 
 
 def read_scene(folder: Path) -> Scene:
@@ -91,8 +93,18 @@ def read_reconstruction(folder: Path) -> Reconstruction:
 
 
 def with_photos_in(reconstruction: Reconstruction, folder: Path) -> Reconstruction:
-    """The same views with their photos looked for in another folder."""
-    return replace(reconstruction, views=tuple(replace(view, path=folder / view.name) for view in reconstruction.views))
+    """The same views with their photos looked for in another folder: under their names, else under base names.
+
+    Base names count only where no two views share one.
+    """
+    shared = Counter(PurePosixPath(view.name).name for view in reconstruction.views)
+
+    def place(view: View) -> Path:
+        base = PurePosixPath(view.name).name
+        flat = shared[base] == 1 and not (folder / view.name).is_file() and (folder / base).is_file()
+        return folder / (base if flat else view.name)
+
+    return replace(reconstruction, views=tuple(replace(view, path=place(view)) for view in reconstruction.views))
 
 
 def missing_photos(reconstruction: Reconstruction) -> tuple[str, ...]:

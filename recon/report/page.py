@@ -11,7 +11,7 @@ from typing import Any
 from jaxtyping import UInt8
 from torch import Tensor
 
-from recon.errors import RunError
+from recon.io.disk import unwritable
 from recon.report.advice import advice
 from recon.report.pictures import jpeg_address, loss_curve
 from recon.types import Metrics, Reconstruction
@@ -97,7 +97,7 @@ def write_report(outcome: Outcome, path: Path) -> None:
     try:
         path.write_text(page, encoding="utf-8")
     except OSError as error:
-        raise RunError(f"{path} could not be written: {error.strerror}.", advice="Free some space there.") from error
+        raise unwritable(path, error) from error
 
 
 def _heading(outcome: Outcome) -> str:
