@@ -13,16 +13,16 @@ __all__ = ["Deadline", "seconds_of"]
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 
 
-def seconds_of(text: str) -> float:
-    """Seconds of `90`, `180s`, `5m`, `1.5h`, `1h30m`."""
+def seconds_of(text: str, option: str = "--budget") -> float:
+    """Seconds of `90`, `180s`, `5m`, `1.5h`, `1h30m`, given as `option`."""
     parts = re.findall(r"(\d+(?:\.\d+)?)\s*(min|[smh]?)", text.strip().lower())
     whole = "".join(f"{number}{unit}" for number, unit in parts)
     mixed = len(parts) > 1 and any(unit == "" for _, unit in parts)
     if len(parts) == 0 or mixed or whole != re.sub(r"\s", "", text.lower()):
-        raise InputError(f"{text!r} is no length of time.", advice="Write it like 180s, 5m, 1h or 1h30m.")
+        raise InputError(f"{option} {text}: that is no length of time.", advice="Write it like 180s, 5m, 1h or 1h30m.")
     seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
     if seconds <= 0:
-        raise InputError(f"A budget of {text} leaves no time.", advice="Give at least a few seconds, such as 60s.")
+        raise InputError(f"{option} {text} leaves no time.", advice="Give at least a few seconds, such as 60s.")
     return seconds
 
 

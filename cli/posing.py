@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from recon.cli.console import Console
 from recon.cli.duration import Deadline
 from recon.io.colmap import read_colmap, write_colmap
+from recon.io.masks import with_masks
 from recon.io.photos import read_capture
 from recon.io.posed import find_posed
 from recon.sfm.config import PosesConfig
@@ -42,6 +43,8 @@ def posed_photos(options: Options, workspace: Path, deadline: Deadline, console:
         return Posed(compute_poses(capture, options.poses, workspace, deadline, console), len(capture.photos))
     with console.stage("photos") as stage:
         reconstruction = beside.read() if beside is not None else read_colmap(_given(options), images)
+        if options.masks is not None:
+            reconstruction = with_masks(reconstruction, options.masks)
         write_colmap(reconstruction, workspace)
         stage.result = f"{len(reconstruction.views)} posed photos from {beside or options.colmap}"
     name_left_out(reconstruction.left_out, console)

@@ -101,7 +101,7 @@ def arguments(given: Sequence[str]) -> list[str]:
 def run(options: Options, console: Console) -> dict[str, Any]:
     """Train, and what comes after it; the JSON object of `recon train`."""
     budget = None if options.budget is None else seconds_of(options.budget)
-    seconds_of(options.save_every)
+    seconds_of(options.save_every, "--save-every")
     run, options = _continued(options) if options.resume is not None else _started(options)
     with run.locked():
         try:

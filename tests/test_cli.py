@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from room import Room
 from test_resume import SMALL, posed_photos
 
@@ -23,9 +25,9 @@ from recon.cli.console import Console, duration
 from recon.cli.duration import Deadline, seconds_of
 from recon.cli.main import COMMANDS, main
 from recon.cli.memory import PeakMemory
-from recon.cli.opening import open_run, scene_to_look_at
+from recon.cli.opening import open_run, scene_to_look_at, scene_with_photos
 from recon.cli.splat_scene import open_splats
-from recon.errors import InputError
+from recon.errors import InputError, RunError
 from recon.io.colmap import write_colmap
 from recon.io.ply import write_ply
 
@@ -112,6 +114,34 @@ def test_a_budget_that_is_none_says_how_to_write_one(text: str) -> None:
     with pytest.raises(InputError) as caught:
         seconds_of(text)
     assert "60s" in caught.value.advice or "180s" in caught.value.advice
+
+
+def test_a_length_of_time_that_is_none_names_its_option(photos: Path, tmp_path: Path, capsys: Said) -> None:
+    said = refusal(capsys, "train", "--images", photos, "--output", tmp_path / "run", "--save-every", "0")
+    assert "--save-every 0 leaves no time." in said
+
+
+@pytest.mark.parametrize("place", ["beside", "given"])
+def test_masks_count_where_poses_are_known(place: str, photos: Path, tmp_path: Path) -> None:
+    from recon.cli.posing import posed_photos
+    from recon.cli.train import Options
+    from recon.io.posed import find_posed
+
+    found = find_posed(photos)
+    assert found is not None
+    posed = found.read()
+    write_colmap(posed, tmp_path / "model")
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    named = masks / (Path(posed.views[0].name).name + ".png")
+    Image.new("L", (64, 48), 255).save(named)
+    options = Options(images=photos, masks=masks, colmap=tmp_path / "model" if place == "given" else None)
+    console = Console(quiet=True, started=time.monotonic())
+    (tmp_path / "work").mkdir()
+    views = posed_photos(options, tmp_path / "work", Deadline(0.0, None), console).reconstruction.views
+    assert {view.name: view.mask for view in views if view.mask is not None} == {posed.views[0].name: named}
+    with pytest.raises(InputError, match="does not exist"):
+        posed_photos(replace(options, masks=tmp_path / "none"), tmp_path / "work", Deadline(0.0, None), console)
 
 
 def test_durations_read_well() -> None:
@@ -252,6 +282,23 @@ def test_a_run_outlives_its_photos(room: Room, tmp_path: Path, capsys: Said) -> 
     assert "no longer in" in refusal(capsys, "eval", run, "--images", tmp_path)
 
 
+def test_missing_photos_are_said_to_be_gone_from_the_folder_of_their_names(room: Room, tmp_path: Path) -> None:
+    photos = posed_photos(room, tmp_path / "room")
+    (photos / "images").mkdir()
+    for file in photos.glob("*.png"):
+        file.rename(photos / "images" / file.name)
+    poses = json.loads((photos / "transforms.json").read_text())
+    for frame in poses["frames"]:
+        frame["file_path"] = f"images/{frame['file_path']}"
+    (photos / "transforms.json").write_text(json.dumps(poses))
+    assert main(["train", "--images", str(photos), "--output", str(tmp_path / "run"), *SMALL]) == 0
+    run, moved = open_run(tmp_path / "run"), tmp_path / "moved"
+    (photos / "images").rename(moved)
+    with pytest.raises(RunError, match=f"no longer in {photos}, images/"):
+        scene_with_photos(run.run, run.config, None)
+    assert scene_with_photos(run.run, run.config, moved).names == run.scene.names
+
+
 def test_a_trained_run_is_replaced_only_when_told(run: Path, photos: Path, tmp_path: Path, capsys: Said) -> None:
     import shutil
 
@@ -354,6 +401,24 @@ def test_a_full_disk_is_an_error_to_mend_wherever_it_is_noticed(
 
     monkeypatch.setattr(export, "open_run", full)
     assert "/full/disk could not be written: No space" in refusal(capsys, "export", run, "--to", "x.ply")
+
+
+@pytest.mark.parametrize("number", ["EACCES", "EPERM", "ENAMETOOLONG", "EISDIR", "ENOTDIR", "EEXIST", "ENOENT"])
+def test_a_file_that_cannot_be_used_is_named_with_what_helps(
+    number: str, run: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from recon.cli import export
+
+    def refused(*_: object) -> None:
+        code = getattr(errno, number)
+        raise OSError(code, os.strerror(code), "/some/file")
+
+    monkeypatch.setattr(export, "open_run", refused)
+    said = refusal(capsys, "export", run, "--to", "x.ply")
+    assert f"/some/file could not be used: {os.strerror(getattr(errno, number))}." in said
+    assert "choose another folder" in said
+    assert "space" not in said
+    assert "Errno" not in said
 
 
 def test_view_serves_a_page_until_it_is_stopped(run: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from recon.errors import InputError
 from recon.io.decode import PhotoFile, inspect_photo, open_photo
 from recon.io.exif import camera_key, focal_in_pixels
-from recon.io.masks import find_mask, mask_folders
+from recon.io.masks import check_masks, find_mask, mask_folders
 from recon.io.order import in_order, natural_key
 from recon.types import Capture, LeftOut, Photo
 
@@ -120,8 +120,8 @@ def _photo(folder: Path, name: str, file: PhotoFile) -> Photo:
 
 
 def _with_masks(photos: list[Photo], folder: Path, masks: Path | None, left_out: list[LeftOut]) -> list[Photo]:
-    if masks is not None and not masks.is_dir():
-        raise InputError(f"The mask folder {masks} does not exist.", advice="Pass a folder of PNG masks with --masks.")
+    if masks is not None:
+        check_masks(masks)
     folders = mask_folders(folder) if masks is None else (masks,)
     paths = [find_mask(photo.name, folders) for photo in photos]
     found = [path for path in paths if path is not None]
