@@ -114,4 +114,4 @@ def _seconds_after_training(scene: Scene) -> float:
     """What saving, evaluation, export and report will take: mostly a frame or two per photo, on two idle cores."""
     pixels = max((int(scene.cameras.width[i]) * int(scene.cameras.height[i]) for i in scene.test), default=0)
     busy = max(1.0, min(os.getloadavg()[0] / (os.cpu_count() or 1), 5.0))
-    return busy * (3.0 + len(scene.test) * (0.15 + 0.8 * pixels / 1e6))
+    return 1.0 + busy * (4.0 + len(scene.test) * (0.15 + 0.8 * pixels / 1e6))
