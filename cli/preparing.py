@@ -42,9 +42,11 @@ class Prepared:
     """The photos have an alpha channel: they are seen over white."""
 
 
-def prepare(run: Run, options: Options, deadline: Deadline, console: Console) -> Prepared:
-    """The scene of the photos; of a run that got as far before, that one again."""
-    kept = run.read_config()
+def prepare(run: Run, kept: dict[str, Any], options: Options, deadline: Deadline, console: Console) -> Prepared:
+    """The scene of the photos; where `kept`, the run's config, says that it got as far before, that one again.
+
+    An earlier run in the same folder is forgotten only when photos, poses and options have proved usable.
+    """
     if "scene" in kept:
         return _prepared_again(run, kept, options, console)
     posed = posed_photos(options, run.sfm, deadline, console)
@@ -52,11 +54,12 @@ def prepare(run: Run, options: Options, deadline: Deadline, console: Console) ->
     if image_size is None:
         image_size = _affordable_size(posed.reconstruction, console)
     scene, transparent = _scene(posed.reconstruction, image_size, options, console)
+    config = _train_config(scene, options, deadline)
     with console.stage("store") as stage:
+        run.forget()
         write_scene(run.scene, posed.reconstruction, scene)
         inputs = {"photos": posed.photos, "hash": fingerprint(posed.reconstruction)}
         stage.result = f"COLMAP model in {run.sfm}"
-    config = _train_config(scene, options, deadline)
     described = {"image_size": image_size, "transparent": transparent}
     length = {name: value for name, value in (("steps", config.steps), ("budget", config.budget)) if value is not None}
     run.write_config(kept | {"inputs": inputs, "scene": described, "training": length})

@@ -18,7 +18,7 @@ from recon.cli.finishing import finish
 from recon.cli.preparing import prepare
 from recon.cli.training import train_run
 from recon.errors import InputError
-from recon.io.run import Run
+from recon.io.run import Run, trained_already
 from recon.io.settings import from_plain, to_plain
 from recon.models import GaussianConfig
 from recon.sfm.config import PosesConfig
@@ -102,10 +102,12 @@ def run(options: Options, console: Console) -> dict[str, Any]:
     """Train, and what comes after it; the JSON object of `recon train`."""
     budget = None if options.budget is None else seconds_of(options.budget)
     seconds_of(options.save_every, "--save-every")
-    run, options = _continued(options) if options.resume is not None else _started(options)
+    anew = options.resume is None
+    run, options = _started(options) if anew else _continued(options)
     with run.locked():
+        config = _new_config(run, options) if anew else run.read_config()
         try:
-            return _train(run, options, Deadline(console.started, budget), console)
+            return _train(run, options, config, Deadline(console.started, budget), console)
         except KeyboardInterrupt:
             saved = "Saved." if run.has_checkpoint else "Nothing was trained yet."
             raise KeyboardInterrupt(f"{saved} Go on with recon train --resume {run.folder}") from None
@@ -117,9 +119,18 @@ def _started(options: Options) -> tuple[Run, Options]:
     if not options.images.exists():
         raise InputError(f"{options.images} does not exist.", advice="Pass the folder that holds the photos.")
     run = Run.create(options.output or Path("runs") / options.images.resolve().name, overwrite=options.overwrite)
-    options = replace(options, images=options.images.absolute(), output=run.folder.absolute())
-    run.write_config({"recon": describe_program(), "options": to_plain(options)})
-    return run, options
+    return run, replace(options, images=options.images.absolute(), output=run.folder.absolute())
+
+
+def _new_config(run: Run, options: Options) -> dict[str, Any]:
+    """What config.toml will say, and says at once where no trained run is lost by it. Call it holding the lock."""
+    config = {"recon": describe_program(), "options": to_plain(options)}
+    if not run.has_checkpoint:
+        run.forget()
+        run.write_config(config)
+    elif not options.overwrite:
+        raise trained_already(run.folder)
+    return config
 
 
 def _continued(options: Options) -> tuple[Run, Options]:
@@ -139,8 +150,8 @@ def _continued(options: Options) -> tuple[Run, Options]:
     return run, replace(kept, images=images, output=run.folder.absolute(), **here)
 
 
-def _train(run: Run, options: Options, deadline: Deadline, console: Console) -> dict[str, Any]:
-    prepared = prepare(run, options, deadline, console)
+def _train(run: Run, options: Options, config: dict[str, Any], deadline: Deadline, console: Console) -> dict[str, Any]:
+    prepared = prepare(run, config, options, deadline, console)
     state = train_run(run, prepared, options, console)
     metrics = finish(run, prepared, state, console)
     console.say(f"Look at it: recon view {run.folder}")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from recon.io.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from recon.io.disk import unwritable
 from recon.io.settings import to_toml
 
-__all__ = ["MetricsLog", "Run"]
+__all__ = ["MetricsLog", "Run", "trained_already"]
 
 
 @dataclass(frozen=True)
@@ -36,16 +37,15 @@ class Run:
 
     @staticmethod
     def create(folder: Path, *, overwrite: bool = False) -> Run:
-        """A folder to train into. One that holds a checkpoint, or things that no run wrote, is refused."""
+        """A folder to train into; what an earlier run left there stays until `forget`.
+
+        One that holds a checkpoint is refused unless `overwrite`, one with things that no run wrote always.
+        """
         run = Run(folder)
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder} is a file.", advice="Pass another --output.")
         if has_checkpoint(run.checkpoint) and not overwrite:
-            raise InputError(
-                f"{folder} already holds a trained run.",
-                advice=f"Continue it with recon train --resume {folder}, replace it with --overwrite, "
-                "or pass another --output.",
-            )
+            raise trained_already(folder)
         foreign = folder.is_dir() and not run.config_file.exists() and any(folder.iterdir())
         if foreign:
             raise InputError(f"{folder} holds other files.", advice="Pass an --output that is new or empty.")
@@ -55,7 +55,6 @@ class Run:
             raise InputError(
                 f"{folder} could not be made: {error.strerror}.", advice="Pass another --output."
             ) from error
-        run._forget()
         return run
 
     @staticmethod
@@ -139,14 +138,23 @@ class Run:
                 records.append(json.loads(line))
         return [record for record in records if isinstance(record, dict)]
 
-    def _forget(self) -> None:
-        """Remove what an earlier training left, results last, so that a half-removed run still looks like a run."""
+    def forget(self) -> None:
+        """Remove what an earlier training left. Call it holding the lock, when the new one is sure to start."""
         import shutil
 
         for folder in (self.checkpoint, self.folder / "checkpoint.new", self.folder / "checkpoint.old", self.scene):
             shutil.rmtree(folder, ignore_errors=True)
         for file in (self.metrics_file, self.report, self.exports / "splat.ply"):
             file.unlink(missing_ok=True)
+
+
+def trained_already(folder: Path) -> InputError:
+    """There is a run in the way."""
+    return InputError(
+        f"{folder} already holds a trained run.",
+        advice=f"Continue it with recon train --resume {folder}, replace it with --overwrite, "
+        "or pass another --output.",
+    )
 
 
 class MetricsLog:
