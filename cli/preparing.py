@@ -57,6 +57,7 @@ def prepare(run: Run, kept: dict[str, Any], options: Options, deadline: Deadline
     config = _train_config(scene, options, deadline)
     with console.stage("store") as stage:
         run.forget()
+        run.write_config(kept)
         write_scene(run.scene, posed.reconstruction, scene)
         inputs = {"photos": posed.photos, "hash": fingerprint(posed.reconstruction)}
         stage.result = f"COLMAP model in {run.sfm}"

@@ -17,7 +17,7 @@ from recon.cli.fingerprint import describe_program
 from recon.cli.finishing import finish
 from recon.cli.preparing import prepare
 from recon.cli.training import train_run
-from recon.errors import InputError
+from recon.errors import InputError, RunError
 from recon.io.run import Run, trained_already
 from recon.io.settings import from_plain, to_plain
 from recon.models import GaussianConfig
@@ -137,6 +137,12 @@ def _continued(options: Options) -> tuple[Run, Options]:
     """The run to go on with, with the options it was started with."""
     assert options.resume is not None
     run = Run.open(options.resume)
+    missing = {"options", *(["scene", "training"] if run.has_checkpoint else [])} - run.read_config().keys()
+    if missing:
+        raise RunError(
+            f"{run.config_file} is not whole: [{min(missing)}] is missing.",
+            advice="Put the file back as it was, or train anew into another --output.",
+        )
     kept = from_plain(Options, run.read_config()["options"], where=str(run.config_file))
     images = kept.images if options.images is None else options.images.absolute()
     here = {name: getattr(options, name) for name in ("quiet", "json", "no_viewer", "port", "save_every")}

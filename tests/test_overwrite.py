@@ -59,3 +59,11 @@ def test_overwrite_keeps_the_old_run_when_the_new_photos_are_none(tmp_path, caps
     assert train(tmp_path / "empty", run, "--overwrite") == 2
     assert "empty" in capsys.readouterr().err
     assert contents(run.folder) == before
+
+
+def test_a_run_whose_config_lost_its_scene_is_not_resumed_but_kept(tmp_path, capsys):
+    run = trained(tmp_path / "run")
+    before = contents(run.folder)
+    assert main(["train", "--resume", str(run.folder), "--no-viewer"]) == 2
+    assert "is not whole" in capsys.readouterr().err
+    assert contents(run.folder) == before
