@@ -22,7 +22,7 @@ from recon.viewer.server import address_of, free_port, open_server, quiet
 from recon.viewer.splats import HasGaussians, SplatCloud
 from recon.viewer.view import View, fov_that_holds
 
-__all__ = ["Viewer", "serve_forever"]
+__all__ = ["Viewer"]
 
 _LOOK_AGAIN = 0.02
 """Seconds between two looks at what is due when no browser asks for anything."""
@@ -191,9 +191,3 @@ class Viewer:
             self._frames.forget()
         else:
             self._frames.clear()
-
-
-def serve_forever(viewer: Viewer, model: Renderer) -> None:
-    """Serve until Ctrl-C, then take the page down."""
-    with contextlib.closing(viewer), contextlib.suppress(KeyboardInterrupt):
-        viewer.serve_while(model, lambda: True)
