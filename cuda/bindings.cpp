@@ -1,60 +1,27 @@
-// `recon._native`: every operator's signature, in reading order. Checks shapes where they enter; the kernels trust them.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
-#include <nanobind/stl/optional.h>
-#include <nanobind/stl/string.h>
+// `recon._native`: every operator's signature, in reading order; those of radiance fields are in bindings_radiance.cpp,
+// those of CUDA in bindings_cuda.cpp. Checks shapes where they enter; the kernels trust them.
+#include "bindings.h"
 
-#include <stdexcept>
-
-#include "ops/kernels.h"
 #include "splat_frame.h"
 #ifdef RECON_WITH_CUDA
 #include "cuda_device.h"
 #endif
 
-namespace nb = nanobind;
-using namespace nb::literals;
-
 namespace recon {
 namespace {
 
-template <class T, size_t N>
-using Array = nb::ndarray<T, nb::ndim<N>, nb::c_contig, nb::device::cpu>;
-template <class T, size_t N>
-using Maybe = std::optional<Array<T, N>>;
-
-void expect(bool holds, const char* what) {
-  if (!holds) throw std::invalid_argument(what);
-}
-template <class A>
-auto data_or_null(const std::optional<A>& array) -> decltype(array->data()) {
-  return array.has_value() ? array->data() : nullptr;
-}
-
 // --- splat: Gaussians to pixels and back ---------------------------------------------------------------------------
-
-template <class Blocks>
-Splat describe(const Blocks& blocks, const Array<const float, 2>& cam_from_world, float fx, float fy, float cx, float cy,
-               int sh_degree, bool antialiased) {
-  expect(blocks.shape(2) == kBlock && blocks.shape(1) >= kSh + 3, "blocks must be [b, c, 16] with c >= 14");
-  expect(sh_degree >= 0 && sh_degree <= 3 && int(blocks.shape(1)) >= kSh + 3 * (sh_degree + 1) * (sh_degree + 1),
-         "the blocks do not hold that many SH coefficients");
-  expect(cam_from_world.shape(0) == 4 && cam_from_world.shape(1) == 4, "cam_from_world must be [4, 4]");
-  Splat s{};
-  for (int i = 0; i < 12; ++i) s.cam_from_world[i] = cam_from_world.data()[i];
-  s.fx = fx, s.fy = fy, s.cx = cx, s.cy = cy;
-  s.blocks = blocks.data(), s.block_count = int64_t(blocks.shape(0)), s.planes = int(blocks.shape(1));
-  s.sh_degree = sh_degree, s.antialiased = antialiased;
-  return s;
-}
 
 void splat_forward(SplatFrame& frame, Array<const float, 3> blocks, Array<const float, 2> cam_from_world, float fx,
                    float fy, float cx, float cy, int sh_degree, bool antialiased, Array<float, 3> rgb,
-                   Array<float, 2> alpha, Maybe<float, 2> depth) {
+                   Array<float, 2> alpha, Maybe<float, 2> depth, Maybe<int32_t, 2> median) {
   expect(rgb.shape(0) == 3 && rgb.shape(1) == alpha.shape(0) && rgb.shape(2) == alpha.shape(1), "rgb and alpha differ in size");
-  Splat s = describe(blocks, cam_from_world, fx, fy, cx, cy, sh_degree, antialiased);
+  expect(!median.has_value() || (median->shape(0) == alpha.shape(0) && median->shape(1) == alpha.shape(1)),
+         "median and alpha differ in size");
+  Splat s = describe_splat(blocks, cam_from_world, fx, fy, cx, cy, sh_degree, antialiased);
   s.width = int(alpha.shape(1)), s.height = int(alpha.shape(0));
   s.rgb = rgb.data(), s.alpha = alpha.data(), s.depth = data_or_null(depth);
+  s.median = data_or_null(median);
   nb::gil_scoped_release release;
   frame.forward(s);
 }
@@ -105,14 +72,22 @@ void bind_splat(nb::module_& m) {
   nb::class_<SplatFrame>(m, "SplatFrame")
       .def(nb::init<>())
       .def("forward", &splat_forward, "blocks"_a, "cam_from_world"_a, "fx"_a, "fy"_a, "cx"_a, "cy"_a, "sh_degree"_a,
-           "antialiased"_a, "rgb"_a, "alpha"_a, "depth"_a.none())
+           "antialiased"_a, "rgb"_a, "alpha"_a, "depth"_a.none(), "median"_a.none())
       .def("backward", &splat_backward, "grad_rgb"_a, "grad_alpha"_a, "grad_depth"_a.none(), "grads"_a, "grad_camera"_a)
       .def("backward_adam", &splat_backward_adam, "grad_rgb"_a, "grad_alpha"_a, "parameters"_a, "first"_a, "second"_a,
            "learning_rates"_a, "step"_a, "beta1"_a, "beta2"_a, "epsilon"_a, "opacity_pull"_a, "scale_pull"_a,
            "stats"_a.none(), "grad_camera"_a)
       .def("seen", [](const SplatFrame& f, Array<bool, 1> out) { f.seen(out.data()); }, "out"_a)
       .def_prop_ro("seen_count", &SplatFrame::seen_count)
-      .def_prop_ro("pair_count", &SplatFrame::pair_count);
+      .def_prop_ro("pair_count", &SplatFrame::pair_count)
+      .def_prop_ro("seconds", [](const SplatFrame& f) {
+        const SplatSeconds& s = f.seconds();
+        nb::dict by_pass;
+        by_pass["projection"] = s.project, by_pass["sort"] = s.sort, by_pass["binning"] = s.bin;
+        by_pass["blending"] = s.blend, by_pass["blending back"] = s.blend_backward;
+        by_pass["projection back and Adam"] = s.gather;
+        return by_pass;
+      });
 }
 
 // --- photometric: how far a render is from a photo, and the gradient -------------------------------------------------
@@ -222,23 +197,6 @@ void bind_updates(nb::module_& m) {
   m.def("mcmc_relocate", &mcmc_relocate, "opacities"_a, "scales"_a, "copies"_a, "new_opacities"_a, "new_scales"_a);
 }
 
-// --- CUDA ---------------------------------------------------------------------------------------------------------
-
-#ifdef RECON_WITH_CUDA
-template <class T, size_t N>
-using DeviceArray = nb::ndarray<T, nb::ndim<N>, nb::c_contig, nb::device::cuda>;
-
-void cuda_splat_project_checked(DeviceArray<const float, 3> blocks, Array<const float, 2> cam_from_world, float fx,
-                                float fy, float cx, float cy, int width, int height, int sh_degree, bool antialiased,
-                                DeviceArray<float, 2> records, DeviceArray<bool, 1> seen, uintptr_t stream) {
-  Splat s = describe(blocks, cam_from_world, fx, fy, cx, cy, sh_degree, antialiased);
-  s.width = width, s.height = height;
-  expect(records.shape(0) == blocks.shape(0) * kBlock && records.shape(1) == kRecord, "records must be [16 b, 16]");
-  expect(seen.shape(0) == records.shape(0), "seen must be [16 b]");
-  cuda_splat_project(s, records.data(), seen.data(), stream);
-}
-#endif
-
 // --- the machine ----------------------------------------------------------------------------------------------------
 
 void bind_machine(nb::module_& m) {
@@ -247,8 +205,7 @@ void bind_machine(nb::module_& m) {
     const CudaInfo info = cuda_info();
     return nb::make_tuple(info.devices, info.reason);
   });
-  m.def("cuda_splat_project", &cuda_splat_project_checked, "blocks"_a, "cam_from_world"_a, "fx"_a, "fy"_a, "cx"_a,
-        "cy"_a, "width"_a, "height"_a, "sh_degree"_a, "antialiased"_a, "records"_a, "seen"_a, "stream"_a);
+  bind_cuda(m);
 #else
   m.def("cuda_info", [] { return nb::make_tuple(0, "this build of recon has no CUDA part: nvcc was not there"); });
 #endif
@@ -263,5 +220,6 @@ NB_MODULE(_native, m) {
   recon::bind_splat(m);
   recon::bind_photometric(m);
   recon::bind_updates(m);
+  recon::bind_radiance(m);
   recon::bind_machine(m);
 }

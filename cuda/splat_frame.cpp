@@ -4,10 +4,27 @@
 #include <string.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "ops/kernels.h"
 
 namespace recon {
+namespace {
+
+// Seconds since it was made or asked last.
+class Stopwatch {
+ public:
+  double lap() {
+    const auto before = last_;
+    last_ = std::chrono::steady_clock::now();
+    return std::chrono::duration<double>(last_ - before).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace
 
 void SplatFrame::forward(const Splat& splat) {
   s_ = splat;
@@ -33,23 +50,32 @@ void SplatFrame::forward(const Splat& splat) {
   s_.tile_order = tile_order_.at_least(tiles);
   s_.tile_done = tile_done_.at_least(tiles);
 
+  Stopwatch watch;
   k.splat_project(s_);
+  seconds_.project = watch.lap();
   k.splat_sort(s_);
+  seconds_.sort = watch.lap();
   const size_t pairs = size_t(s_.pair_count);
   s_.pair_gaussian = pair_gaussian_.at_least(pairs);
   s_.pair_slot = pair_slot_.at_least(pairs);
   s_.pair_mask = pair_mask_.at_least(pairs);
   k.splat_emit(s_);
+  seconds_.bin = watch.lap();
   k.splat_blend(s_);
+  seconds_.blend = watch.lap();
 }
 
 void SplatFrame::backward(SplatBackward backward, SplatGather gather) {
+  if (s_.block_count == 0) return;  // and empty tensors have no address, which would mean other things below
   const Kernels& k = kernels();
   backward.pair_grads = pair_grads_.at_least(size_t(s_.pair_count) * kPairGrad);
   gather.pair_grads = backward.pair_grads;
   gather.pose_partials = pose_partials_.at_least(size_t(s_.block_count) * 15);
+  Stopwatch watch;
   k.splat_blend_backward(s_, backward);
+  seconds_.blend_backward = watch.lap();
   k.splat_gather(s_, gather);
+  seconds_.gather = watch.lap();
 }
 
 void SplatFrame::camera_gradient(float* grad) const {

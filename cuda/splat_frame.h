@@ -43,6 +43,11 @@ class Buffer {
   size_t count_ = 0;
 };
 
+// What each pass of the last forward and of the last backward took.
+struct SplatSeconds {
+  double project = 0, sort = 0, bin = 0, blend = 0, blend_backward = 0, gather = 0;
+};
+
 class SplatFrame {
  public:
   // Renders the view that `splat` describes; its blocks, camera, images and options are the caller's to fill.
@@ -55,12 +60,14 @@ class SplatFrame {
 
   int64_t seen_count() const { return s_.seen_count; }
   int64_t pair_count() const { return s_.pair_count; }
+  const SplatSeconds& seconds() const { return seconds_; }
   const Splat& splat() const { return s_; }
-  // Whether pixels still have the buffers of this frame: false until the first forward.
-  bool rendered() const { return s_.blocks != nullptr; }
+  // Whether pixels still have the buffers of this frame: false until the first forward. (No Gaussians, no blocks.)
+  bool rendered() const { return s_.alpha != nullptr; }
 
  private:
   Splat s_{};
+  SplatSeconds seconds_;
   Buffer<float> records_, pair_grads_;
   Buffer<uint16_t> rects_;
   Buffer<uint32_t> tile_mask_, tile_count_, keys_[2], order_[2], histograms_, tile_start_, tile_order_, slot_start_,

@@ -26,4 +26,25 @@ RECON_HD F largest_exponent(const float* record, F x0, F y0, float w, float h) {
 // A little generous: rounding must not drop a pixel that the blend would take.
 constexpr float kReachThreshold = kLog2MinAlpha - 1e-3f;
 
+// Tiles x0..x1, y0..y1.
+struct TileRect {
+  int x0, y0, x1, y1;
+  RECON_HD int columns() const { return x1 - x0 + 1; }
+  RECON_HD int rows() const { return y1 - y0 + 1; }
+  // Small, and a single row or column: the box touches both ends, so every tile between is touched too.
+  RECON_HD bool is_line() const { return columns() <= 4 && rows() <= 4 && (columns() == 1 || rows() == 1); }
+};
+
+// The tiles with a pixel centre in the record's box; false when there is none, also where a value is not a number.
+RECON_HD bool tiles_in_box(const float* record, int width, int height, TileRect& rect) {
+  const float centre_x = record[kX] + record[kRestX], centre_y = record[kY] + record[kRestY];
+  const float x0 = ceilf(max_of(centre_x - record[kRadiusX] - 0.5f, 0.0f));
+  const float y0 = ceilf(max_of(centre_y - record[kRadiusY] - 0.5f, 0.0f));
+  const float x1 = floorf(min_of(centre_x + record[kRadiusX] - 0.5f, float(width - 1)));
+  const float y1 = floorf(min_of(centre_y + record[kRadiusY] - 0.5f, float(height - 1)));
+  if (!(x0 <= x1 && y0 <= y1)) return false;
+  rect = {int(x0) / kTile, int(y0) / kTile, int(x1) / kTile, int(y1) / kTile};
+  return true;
+}
+
 }  // namespace recon::RECON_ISA

@@ -3,8 +3,14 @@
 // Everything lives in a namespace of its instruction set: the linker must never swap one build's code for another's.
 #pragma once
 
+#if defined(__CUDACC__) || defined(RECON_SIMT_EMULATED)
+#define RECON_ONE_LANE  // a thread a number; no SIMD types
+#endif
+
 #ifdef __CUDACC__
 #define RECON_HD __host__ __device__ __forceinline__
+#elif defined(RECON_SIMT_EMULATED)
+#define RECON_HD inline
 #else
 #define RECON_HD inline __attribute__((always_inline))
 #endif
@@ -39,10 +45,20 @@ RECON_HD float nearest(float a) { return rintf(a); }
 RECON_HD float fused(float a, float b, float c) { return fmaf(a, b, c); }
 RECON_HD float exp2_of(float a) { return exp2f(a); }
 RECON_HD float log2_of(float a) { return log2f(a); }
+RECON_HD float absolute(float a) { return fabsf(a); }
+#ifdef __CUDA_ARCH__
+// 1 / a to 1e-7, for a normal number.
+RECON_HD float reciprocal(float a) { return __fdividef(1.0f, a); }
+// a b, rounded: nvcc would fuse it with a sum that follows.
+RECON_HD float rounded_product(float a, float b) { return __fmul_rn(a, b); }
+#else
+RECON_HD float reciprocal(float a) { return 1.0f / a; }
+RECON_HD float rounded_product(float a, float b) { return a * b; }
+#endif
 
 }  // namespace recon::RECON_ISA
 
-#ifndef __CUDACC__
+#ifndef RECON_ONE_LANE
 #include "simd.h"
 #endif
 

@@ -12,8 +12,7 @@ RECON_HD void multiply(uint32_t a, uint32_t b, uint32_t& high, uint32_t& low) {
   low = uint32_t(product);
 }
 
-#ifndef __CUDACC__
-typedef uint32_t u32 __attribute__((vector_size(4 * RECON_LANES)));
+#ifndef RECON_ONE_LANE
 typedef uint64_t u64 __attribute__((vector_size(4 * RECON_LANES)));
 
 // Below 2^31.

@@ -18,6 +18,7 @@ constexpr int kLanes = RECON_LANES;
 
 typedef float f32 __attribute__((vector_size(4 * RECON_LANES)));
 typedef int32_t i32 __attribute__((vector_size(4 * RECON_LANES)));
+typedef uint32_t u32 __attribute__((vector_size(4 * RECON_LANES)));
 
 RECON_HD f32 load(const float* from) {
   f32 v;
@@ -149,6 +150,7 @@ RECON_HD f32 fused(f32 a, f32 b, f32 c) {
 #endif
 }
 
+RECON_HD f32 rounded_product(f32 a, f32 b) { return a * b; }
 // 1 / a to 1e-7, for a normal number.
 RECON_HD f32 reciprocal(f32 a) {
 #if defined(__AVX512F__)

@@ -7,9 +7,17 @@ namespace recon::RECON_ISA {
 
 constexpr int kSsimRadius = 5;
 constexpr int kSsimTaps = 2 * kSsimRadius + 1;
-// exp(-d^2 / (2 * 1.5^2)) for d = 0..5, over the sum of all eleven.
-constexpr float kSsimWindow[kSsimRadius + 1] = {0.26601172486179436f, 0.2130055377112537f,   0.10936068950970002f,
-                                                0.03600077212843083f, 0.007598758135239185f, 0.00102838008447911f};
+// exp(-d^2 / (2 * 1.5^2)) for d = 0..5, over the sum of all eleven. A function, for device code cannot read the array.
+constexpr float ssim_tap(int d) {
+  return d == 0   ? 0.26601172486179436f
+         : d == 1 ? 0.2130055377112537f
+         : d == 2 ? 0.10936068950970002f
+         : d == 3 ? 0.03600077212843083f
+         : d == 4 ? 0.007598758135239185f
+                  : 0.00102838008447911f;
+}
+constexpr float kSsimWindow[kSsimRadius + 1] = {ssim_tap(0), ssim_tap(1), ssim_tap(2),
+                                                ssim_tap(3), ssim_tap(4), ssim_tap(5)};
 // Images are kept less this. Variances do not change by it, and as differences of means of squares they lose fewer digits.
 constexpr float kSsimShift = 0.5f;
 constexpr float kSsimC1 = 0.01f * 0.01f, kSsimC2 = 0.03f * 0.03f;

@@ -19,10 +19,10 @@ RECON_HD Twofold<F> two_sum(F a, F b) {
   const F sum = a + b, b_part = sum - a;
   return {sum, (a - (sum - b_part)) + (b - b_part)};
 }
-// Exact product of two floats.
+// Exact product of two floats. Were its high part fused into the sum that follows, its low part would count twice.
 template <class F>
 RECON_HD Twofold<F> two_product(F a, F b) {
-  const F product = a * b;
+  const F product = rounded_product(a, b);
   return {product, fused(a, b, F{} - product)};
 }
 template <class F>

@@ -1,7 +1,13 @@
 // The kernels as this instruction set compiles them.
 #pragma once
 #include "ops/adam.h"
+#include "ops/composite.h"
+#include "ops/directions.h"
+#include "ops/field.h"
+#include "ops/hash_grid.h"
+#include "ops/march.h"
 #include "ops/mcmc.h"
+#include "ops/mlp.h"
 #include "ops/photometric.h"
 #include "ops/splat.h"
 
@@ -17,5 +23,22 @@ void photometric(const PhotometricArgs&);
 void adam_step(const AdamArgs&);
 void mcmc_noise(const NoiseArgs&);
 void mcmc_relocate(const RelocateArgs&);
+void hash_encode(const HashArgs&);
+void hash_backward(const HashArgs&);
+void sparse_adam(const SparseAdamArgs&);
+void mlp_forward(const MlpArgs&);
+void mlp_backward(const MlpArgs&);
+bool bf16_tiles();
+void field_forward(const FieldArgs&);
+void field_backward(const FieldArgs&);
+void march(const MarchArgs&);
+void place_samples(const PlaceArgs&);
+void place_backward(const PlaceArgs&);
+void encode_directions(const DirectionArgs&);
+void encode_directions_backward(const DirectionArgs&);
+void composite(const CompositeArgs&);
+void composite_backward(const CompositeArgs&);
+void distortion(const DistortionArgs&);
+void distortion_backward(const DistortionArgs&);
 
 }  // namespace recon::RECON_ISA

@@ -64,6 +64,7 @@ struct Splat {
   uint32_t* tile_done;  // pairs of a tile until every pixel was full
   float *rgb, *alpha;   // [3][height][width], [height][width]
   float* depth;         // [height][width] sum of weight times depth, or null
+  int32_t* median;      // [height][width] the Gaussian that leaves less than half of the light, -1: none; or null
 };
 
 struct SplatBackward {

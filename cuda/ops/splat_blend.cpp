@@ -127,16 +127,28 @@ RECON_HD f32 inside(BlockWindow w) {
 }
 
 struct PixelState {
-  f32 t, r, g, b, z;
+  f32 t, r, g, b, z, median;
 };
 
-template <bool kWithDepth>
+// From the pair that took the light past half, counted in the tile, to its Gaussian.
+void write_median(const Splat& s, BlockWindow w, uint32_t begin, f32 pairs) {
+  float lanes[kLanes];
+  store(lanes, pairs);
+  for (int row = 0; row < w.rows; ++row)
+    for (int column = 0; column < w.columns; ++column) {
+      const float pair = lanes[4 * row + column];
+      s.median[int64_t(w.y + row) * s.width + w.x + column] =
+          pair < 0.0f ? -1 : int32_t(s.pair_gaussian[begin + uint32_t(pair)]);
+    }
+}
+
+template <bool kWithDepth, bool kWithMedian>
 void blend_tile(const Splat& s, int tile) {
   const int tile_x = tile % s.tiles_x, tile_y = tile / s.tiles_x;
   const Lanes centres = pixel_centres();
   PixelState state[kBlocks];
   for (int block = 0; block < kBlocks; ++block)
-    state[block] = {inside(window_of(s, tile_x, tile_y, block)), f32{}, f32{}, f32{}, f32{}};
+    state[block] = {inside(window_of(s, tile_x, tile_y, block)), f32{}, f32{}, f32{}, f32{}, all_lanes(-1.0f)};
 
   const uint32_t begin = s.tile_start[tile], end = s.tile_start[tile + 1];
   uint32_t alive = kAllBlocks, pair = begin;
@@ -158,9 +170,12 @@ void blend_tile(const Splat& s, int tile) {
       const f32 y = load(centres.y) + float(block / 4 * kBlockRows);
       PixelState p = state[block];
       for (; bits != 0; bits &= bits - 1) {
-        const float* record = chunk.records[first_bit(bits)];
+        const int j = first_bit(bits);
+        const float* record = chunk.records[j];
         const Contribution k = contribution(record, x, y);
         const f32 w = weight_of(k.alpha, p.t);
+        if (kWithMedian)
+          p.median = where(both(ge(p.t, 0.5f), lt(p.t - w, 0.5f)), float(pair - begin + uint32_t(j)), p.median);
         p.r += w * record[kR];
         p.g += w * record[kG];
         p.b += w * record[kBlue];
@@ -182,6 +197,7 @@ void blend_tile(const Splat& s, int tile) {
     write_block(s, s.rgb + 2 * plane, w, p.b);
     write_block(s, s.alpha, w, 1.0f - p.t);
     if (kWithDepth) write_block(s, s.depth, w, p.z);
+    if (kWithMedian) write_median(s, w, begin, p.median);
   }
 }
 
@@ -264,7 +280,10 @@ void splat_blend(const Splat& s) {
 #pragma omp parallel for schedule(dynamic, 1)
   for (int i = 0; i < tiles; ++i) {
     const int tile = int(s.tile_order[i]);
-    s.depth != nullptr ? blend_tile<true>(s, tile) : blend_tile<false>(s, tile);
+    if (s.median != nullptr)
+      s.depth != nullptr ? blend_tile<true, true>(s, tile) : blend_tile<false, true>(s, tile);
+    else
+      s.depth != nullptr ? blend_tile<true, false>(s, tile) : blend_tile<false, false>(s, tile);
   }
 }
 

@@ -11,20 +11,15 @@ namespace {
 // The tiles of one Gaussian: rectangle, mask and count. Zero when no pixel centre lies in its box.
 void find_tiles(const Splat& s, int64_t gaussian) {
   const float* record = s.records + gaussian * kRecord;
-  const float centre_x = record[kX] + record[kRestX], centre_y = record[kY] + record[kRestY];
-  const float x0 = ceilf(max_of(centre_x - record[kRadiusX] - 0.5f, 0.0f));
-  const float y0 = ceilf(max_of(centre_y - record[kRadiusY] - 0.5f, 0.0f));
-  const float x1 = floorf(min_of(centre_x + record[kRadiusX] - 0.5f, float(s.width - 1)));
-  const float y1 = floorf(min_of(centre_y + record[kRadiusY] - 0.5f, float(s.height - 1)));
   s.tile_count[gaussian] = 0;
-  if (!(x0 <= x1 && y0 <= y1)) return;  // also when a value is not a number
-  const int tx0 = int(x0) / kTile, ty0 = int(y0) / kTile, tx1 = int(x1) / kTile, ty1 = int(y1) / kTile;
+  TileRect box;
+  if (!tiles_in_box(record, s.width, s.height, box)) return;
+  const int tx0 = box.x0, ty0 = box.y0, tx1 = box.x1, ty1 = box.y1;
   uint16_t* rect = s.rects + 4 * gaussian;
   rect[0] = uint16_t(tx0), rect[1] = uint16_t(ty0), rect[2] = uint16_t(tx1), rect[3] = uint16_t(ty1);
-  const int columns = tx1 - tx0 + 1, rows = ty1 - ty0 + 1;
+  const int columns = box.columns(), rows = box.rows();
   if (columns <= 4 && rows <= 4) {
-    const bool line = columns == 1 || rows == 1;  // the box touches both ends, so every tile between is touched too
-    const uint32_t bits = group_bits(columns, rows) & (line ? ~0u : touched_tiles(record, tx0, ty0));
+    const uint32_t bits = group_bits(columns, rows) & (box.is_line() ? ~0u : touched_tiles(record, tx0, ty0));
     s.tile_mask[gaussian] = bits;
     s.tile_count[gaussian] = uint32_t(__builtin_popcount(bits));
     return;

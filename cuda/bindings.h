@@ -1,0 +1,59 @@
+// What the bindings' files share: arrays as they come from Python, on the CPU or the GPU, and the check of their shapes.
+#pragma once
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+
+#include <stdexcept>
+
+#include "ops/kernels.h"
+
+namespace recon {
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+template <class T, size_t N>
+using Array = nb::ndarray<T, nb::ndim<N>, nb::c_contig, nb::device::cpu>;
+template <class T, size_t N>
+using Maybe = std::optional<Array<T, N>>;
+
+#ifdef RECON_SIMT_EMULATED
+using Device = nb::device::cpu;
+#else
+using Device = nb::device::cuda;
+#endif
+template <class T, size_t N>
+using DeviceArray = nb::ndarray<T, nb::ndim<N>, nb::c_contig, Device>;
+template <class T, size_t N>
+using MaybeDevice = std::optional<DeviceArray<T, N>>;
+
+inline void expect(bool holds, const char* what) {
+  if (!holds) throw std::invalid_argument(what);
+}
+template <class A>
+auto data_or_null(const std::optional<A>& array) -> decltype(array->data()) {
+  return array.has_value() ? array->data() : nullptr;
+}
+
+// The Gaussians and the view, with shapes checked; the images are still missing.
+template <class Blocks>
+Splat describe_splat(const Blocks& blocks, const Array<const float, 2>& cam_from_world, float fx, float fy, float cx,
+                     float cy, int sh_degree, bool antialiased) {
+  expect(blocks.shape(2) == kBlock && blocks.shape(1) >= kSh + 3, "blocks must be [b, c, 16] with c >= 14");
+  expect(sh_degree >= 0 && sh_degree <= 3 && int(blocks.shape(1)) >= kSh + 3 * (sh_degree + 1) * (sh_degree + 1),
+         "the blocks do not hold that many SH coefficients");
+  expect(cam_from_world.shape(0) == 4 && cam_from_world.shape(1) == 4, "cam_from_world must be [4, 4]");
+  Splat s{};
+  for (int i = 0; i < 12; ++i) s.cam_from_world[i] = cam_from_world.data()[i];
+  s.fx = fx, s.fy = fy, s.cx = cx, s.cy = cy;
+  s.blocks = blocks.data(), s.block_count = int64_t(blocks.shape(0)), s.planes = int(blocks.shape(1));
+  s.sh_degree = sh_degree, s.antialiased = antialiased;
+  return s;
+}
+
+void bind_radiance(nb::module_&);
+void bind_cuda(nb::module_&);
+
+}  // namespace recon
