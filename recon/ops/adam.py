@@ -1,7 +1,8 @@
 """Adam on blocks of Gaussians, one learning rate a plane, leaving alone the Gaussians that no pixel saw.
 
 Source: Kingma & Ba 2015, algorithm 1, with epsilon 1e-15 as Kerbl et al. 2023 use it. A Gaussian out of sight keeps its
-parameters and its moments; the bias correction counts all steps.
+parameters and its moments; the bias correction counts all steps. On a GPU the moments may be codes of a byte each
+(`recon.ops.moments`), which makes the whole state of a Gaussian with three bands 354 bytes instead of 708.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int8, UInt8
 from torch import Tensor
 
+from recon.ops.device import gpu_kernels, stream_of
 from recon.ops.native import native
 
 __all__ = ["Moments", "adam_step", "adam_step_reference"]
@@ -24,12 +26,18 @@ EPSILON = 1e-15
 class Moments:
     """Adam's running means of the gradient and of its square; updated in place."""
 
-    first: Float[Tensor, "b c 16"]
-    second: Float[Tensor, "b c 16"]
+    first: Float[Tensor, "b c 16"] | Int8[Tensor, "b c 16"]
+    second: Float[Tensor, "b c 16"] | UInt8[Tensor, "b c 16"]
 
     @staticmethod
-    def zeros_like(blocks: Float[Tensor, "b c 16"]) -> Moments:
-        return Moments(torch.zeros_like(blocks), torch.zeros_like(blocks))
+    def zeros_like(blocks: Float[Tensor, "b c 16"], *, coded: bool = False) -> Moments:
+        kinds = (torch.int8, torch.uint8) if coded else (blocks.dtype, blocks.dtype)
+        return Moments(*(torch.zeros_like(blocks, dtype=kind) for kind in kinds))
+
+    @property
+    def coded(self) -> bool:
+        """Bytes, for the GPU, instead of floats."""
+        return self.first.dtype == torch.int8
 
 
 def adam_step(
@@ -43,19 +51,18 @@ def adam_step(
     betas: tuple[float, float] = BETAS,
     epsilon: float = EPSILON,
 ) -> None:
-    """Update `blocks` and `moments` in place. `step` counts from 1; `seen` has a flag for each of the 16 b places."""
-    native().adam_step(
-        blocks.detach(),
-        moments.first,
-        moments.second,
-        grads,
-        learning_rates,
-        seen,
-        step,
-        *betas,
-        epsilon,
-        torch.get_num_threads(),
-    )
+    """Update `blocks` and `moments` in place. `step` counts from 1; `seen` has a flag for each of the 16 b places.
+
+    The learning rates are on the CPU, all else on one device.
+    """
+    tensors = (blocks.detach(), moments.first, moments.second, grads, learning_rates, seen)
+    kernels = gpu_kernels(blocks, moments.first, moments.second, grads, seen)
+    if kernels is not None:
+        kernels.cuda_adam_step(*tensors, step, *betas, epsilon, stream_of(blocks))
+        return
+    if moments.coded:
+        raise NotImplementedError("Moments in a byte are for the GPU: decode them first (recon.ops.moments).")
+    native().adam_step(*tensors, step, *betas, epsilon, torch.get_num_threads())
 
 
 def adam_step_reference(

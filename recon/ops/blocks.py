@@ -4,15 +4,16 @@
 them. Gaussian `g` lives in block `g // 16`, lane `g % 16`. Plane order: means 3, log scales 3, quaternion wxyz 4,
 opacity logit 1, spherical harmonics k x 3 (coefficient major, rgb inside). The lanes after the last Gaussian hold
 invisible ones. "Rows" are the same numbers, one Gaussian a row: `[g c]`. Moments of an optimiser have the same layout,
-padded by 0.
+padded by 0, be they floats or codes of a byte: what moves Gaussians about takes any type.
 """
 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from recon.ops.device import gpu_kernels, stream_of
 from recon.types import Gaussians
 
 __all__ = [
@@ -77,14 +78,14 @@ def unpack(blocks: Float[Tensor, "b c 16"], count: int, *, antialiased: bool = F
     )
 
 
-def rows(blocks: Float[Tensor, "b c 16"], count: int) -> Float[Tensor, "g c"]:
+def rows(blocks: Shaped[Tensor, "b c 16"], count: int) -> Shaped[Tensor, "g c"]:
     """The first `count` Gaussians, one a row."""
     return blocks.transpose(1, 2).reshape(len(blocks) * LANES, blocks.shape[1])[:count]
 
 
 def blocks_from_rows(
-    together: Float[Tensor, "g c"], *, padding: Float[Tensor, "c"] | None = None
-) -> Float[Tensor, "b c 16"]:
+    together: Shaped[Tensor, "g c"], *, padding: Shaped[Tensor, "c"] | None = None
+) -> Shaped[Tensor, "b c 16"]:
     """Blocks of the rows; `padding` fills the lanes after the last (zeros when None)."""
     count, planes = together.shape
     missing = -count % LANES
@@ -94,25 +95,25 @@ def blocks_from_rows(
     return together.reshape(len(together) // LANES, LANES, planes).transpose(1, 2).contiguous()
 
 
-def gather(blocks: Float[Tensor, "b c 16"], indices: Int[Tensor, "m"]) -> Float[Tensor, "m c"]:
+def gather(blocks: Shaped[Tensor, "b c 16"], indices: Int[Tensor, "m"]) -> Shaped[Tensor, "m c"]:
     """Rows of the Gaussians at `indices`."""
     return blocks[indices // LANES, :, indices % LANES]
 
 
 def write(
-    blocks: Float[Tensor, "b c 16"], indices: Int[Tensor, "m"], together: Float[Tensor, "m c"] | Float[Tensor, "c"]
+    blocks: Shaped[Tensor, "b c 16"], indices: Int[Tensor, "m"], together: Shaped[Tensor, "m c"] | Shaped[Tensor, "c"]
 ) -> None:
     """Replace the Gaussians at `indices`, in place."""
     blocks[indices // LANES, :, indices % LANES] = together
 
 
 def append(
-    blocks: Float[Tensor, "b c 16"],
+    blocks: Shaped[Tensor, "b c 16"],
     count: int,
-    together: Float[Tensor, "m c"],
+    together: Shaped[Tensor, "m c"],
     *,
-    padding: Float[Tensor, "c"] | None = None,
-) -> Float[Tensor, "b2 c 16"]:
+    padding: Shaped[Tensor, "c"] | None = None,
+) -> Shaped[Tensor, "b2 c 16"]:
     """Blocks with more Gaussians after the first `count`; what the lanes after `count` held is lost."""
     total = count + len(together)
     needed = -(-total // LANES)
@@ -128,8 +129,8 @@ def append(
 
 
 def remove(
-    blocks: Float[Tensor, "b c 16"], gone: Bool[Tensor, "g"], *, padding: Float[Tensor, "c"] | None = None
-) -> Float[Tensor, "b2 c 16"]:
+    blocks: Shaped[Tensor, "b c 16"], gone: Bool[Tensor, "g"], *, padding: Shaped[Tensor, "c"] | None = None
+) -> Shaped[Tensor, "b2 c 16"]:
     """Blocks without the Gaussians that are `gone`, the others in their order."""
     return blocks_from_rows(rows(blocks, len(gone))[~gone], padding=padding)
 
@@ -143,11 +144,20 @@ def morton_order(means: Float[Tensor, "g 3"]) -> Int[Tensor, "g"]:
     if len(means) == 0:
         return torch.zeros(0, dtype=torch.long, device=means.device)
     low, high = _inner_range(means)
+    kernels = gpu_kernels(means)
+    if kernels is not None:
+        keys = torch.empty(len(means), dtype=torch.long, device=means.device)
+        kernels.cuda_morton_codes(means.contiguous(), low, high, keys, stream_of(means))
+    else:
+        keys = _morton_codes(means, low, high)
+    return torch.sort(keys, stable=True).indices
+
+
+def _morton_codes(means: Float[Tensor, "g 3"], low: Float[Tensor, "3"], high: Float[Tensor, "3"]) -> Int[Tensor, "g"]:
     cells = ((means - low) / (high - low).clamp(min=1e-12) * 1023.0).nan_to_num(0.0).clamp(0.0, 1023.0).long()
     for shift, keep in ((16, 0x030000FF), (8, 0x0300F00F), (4, 0x030C30C3), (2, 0x09249249)):
         cells = (cells | (cells << shift)) & keep
-    keys = cells[:, 0] | (cells[:, 1] << 1) | (cells[:, 2] << 2)
-    return torch.sort(keys, stable=True).indices
+    return cells[:, 0] | (cells[:, 1] << 1) | (cells[:, 2] << 2)
 
 
 def _inner_range(means: Float[Tensor, "g 3"]) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from recon.ops.device import gpu_kernels, stream_of
 from recon.ops.native import native
 
 __all__ = [
@@ -49,7 +50,11 @@ def add_noise(blocks: Float[Tensor, "b c 16"], *, scale: float, seed: int, step:
     `scale` is the learning rate of the positions times the paper's noise rate (5e5). Gaussians so opaque that they
     would move by less than 1e-10 of `scale` times their variance do not move.
     """
-    native().mcmc_noise(blocks.detach(), scale, seed, step, torch.get_num_threads())
+    kernels = gpu_kernels(blocks)
+    if kernels is not None:
+        kernels.cuda_mcmc_noise(blocks.detach(), scale, seed, step, stream_of(blocks))
+    else:
+        native().mcmc_noise(blocks.detach(), scale, seed, step, torch.get_num_threads())
 
 
 def add_noise_reference(blocks: Float[Tensor, "b c 16"], *, scale: float, seed: int, step: int) -> None:
@@ -72,7 +77,12 @@ def relocate(opacities: Float[Tensor, "g"], scales: Float[Tensor, "g 3"], copies
     """
     result = Relocated(torch.empty_like(opacities), torch.empty_like(scales))
     opacities = opacities.detach().clamp(max=LARGEST_OPACITY)
-    native().mcmc_relocate(opacities, scales.detach().contiguous(), copies.long(), result.opacities, result.scales)
+    arguments = (opacities, scales.detach().contiguous(), copies.long(), result.opacities, result.scales)
+    kernels = gpu_kernels(opacities, scales, copies)
+    if kernels is not None:
+        kernels.cuda_mcmc_relocate(*arguments, stream_of(opacities))
+    else:
+        native().mcmc_relocate(*arguments)
     return result
 
 

@@ -19,6 +19,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from recon.ops.device import gpu_kernels, stream_of
 from recon.ops.native import native
 
 __all__ = [
@@ -59,27 +60,24 @@ def photometric_with_gradient(
     """The loss and its gradient, without autograd. The same bits for any number of threads.
 
     Compared are `exposure @ [rgb + (1 - alpha) background, 1]` and `target a + background (1 - a)`, where `a` is
-    `target_alpha`; no background is a black one. A mask of zeros gives a loss and a gradient of zero.
+    `target_alpha`; no background is a black one. A mask of zeros gives a loss and a gradient of zero. All tensors are
+    on one device.
     """
     height, width = alpha.shape
     grad_rgb, grad_alpha = torch.empty_like(rgb), torch.empty_like(alpha)
     grad_exposure = None if exposure is None else torch.empty_like(exposure)
-    losses = torch.empty(3)
-    native().photometric(
-        rgb.detach(),
-        alpha.detach(),
-        target,
-        background,
-        None if exposure is None else exposure.detach(),
-        target_alpha,
-        mask,
-        ssim_weight,
-        grad_rgb,
-        grad_alpha,
-        grad_exposure,
-        losses,
-        *_workspace(width, height, torch.get_num_threads(), threading.get_ident()),
-    )
+    losses = rgb.new_empty(3)
+    images = (rgb.detach(), alpha.detach(), target, background, None if exposure is None else exposure.detach())
+    weights = (target_alpha, mask, ssim_weight)
+    results = (grad_rgb, grad_alpha, grad_exposure, losses)
+    kernels = gpu_kernels(rgb, alpha, target, background, exposure, target_alpha, mask)
+    if kernels is not None:
+        size = kernels.cuda_photometric_bytes(width, height)
+        workspace = torch.empty(size, dtype=torch.uint8, device=rgb.device)
+        kernels.cuda_photometric(*images, *weights, *results, workspace, stream_of(rgb))
+    else:
+        scratch = _workspace(width, height, torch.get_num_threads(), threading.get_ident())
+        native().photometric(*images, *weights, *results, *scratch)
     return PhotometricGradient(*losses.unbind(), rgb=grad_rgb, alpha=grad_alpha, exposure=grad_exposure)
 
 

@@ -6,8 +6,10 @@ alpha >= 1/255, alpha is capped at 0.999, and a pixel whose transmittance fell b
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from recon.types import Cameras, Render
@@ -20,11 +22,14 @@ _NEAR, _DILATION, _MIN_ALPHA, _MAX_ALPHA, _MIN_TRANSMITTANCE = 0.01, 0.3, 1 / 25
 def splat_reference(
     blocks: Float[Tensor, "b c 16"], camera: Cameras, *, sh_degree: int, antialiased: bool = False
 ) -> Render:
-    """One view of the Gaussians; memory grows with pixels times Gaussians."""
+    """One view of the Gaussians; memory grows with pixels times Gaussians.
+
+    `extras["median"]` is the index of the Gaussian that leaves less than half of the light, -1 where none does.
+    """
     dtype = blocks.dtype
     planes = blocks.permute(0, 2, 1).reshape(-1, blocks.shape[1])
     means, log_scales, quats, logits = planes[:, :3], planes[:, 3:6], planes[:, 6:10], planes[:, 10]
-    sh = planes[:, 11:].reshape(len(planes), -1, 3)
+    sh = planes[:, 11:].unflatten(1, (-1, 3))
     cam_from_world = camera.cam_from_world.to(dtype)
     rotation, translation = cam_from_world[:3, :3], cam_from_world[:3, 3]
     focal, center = camera.focal.to(dtype), camera.center.to(dtype)
@@ -63,19 +68,28 @@ def splat_reference(
     power = -0.5 * torch.einsum("hwgi,gij,hwgj->hwg", offset, conic[order], offset)
     alpha = (opacity[order] * power.exp()).clamp(max=_MAX_ALPHA)
     alpha = torch.where(alpha >= _MIN_ALPHA, alpha, torch.zeros_like(alpha))
-    return _blend(alpha, rgb[order], z[order])
+    render, median = _blend(alpha, rgb[order], z[order])
+    which = torch.where(median < 0, -1, order[median.clamp(min=0)]) if len(order) else median
+    return replace(render, extras={"median": which})
 
 
-def _blend(alpha: Float[Tensor, "h w g"], rgb: Float[Tensor, "g 3"], z: Float[Tensor, "g"]) -> Render:
-    transmittance = torch.ones_like(alpha[..., 0])
+def _blend(
+    alpha: Float[Tensor, "h w g"], rgb: Float[Tensor, "g 3"], z: Float[Tensor, "g"]
+) -> tuple[Render, Int[Tensor, "h w"]]:
+    """And which Gaussian, in the order given, leaves less than half of the light; -1 where none does."""
+    transmittance = alpha.new_ones(alpha.shape[:2])
     colour, depth = torch.zeros(*alpha.shape[:2], 3, dtype=alpha.dtype), torch.zeros_like(transmittance)
-    for i in range(alpha.shape[-1]):
-        weight = torch.where(transmittance >= _MIN_TRANSMITTANCE, alpha[..., i] * transmittance, 0)
+    median = torch.full_like(transmittance, -1, dtype=torch.long)
+    for i, layer in enumerate(alpha.unbind(dim=-1)):  # one by one, indexing has a gradient as large as all of alpha
+        weight = torch.where(transmittance >= _MIN_TRANSMITTANCE, layer * transmittance, 0)
         colour = colour + weight[..., None] * rgb[i]
         depth = depth + weight * z[i]
-        transmittance = transmittance - weight
+        left = transmittance - weight
+        median = torch.where((transmittance >= 0.5) & (left < 0.5), i, median)
+        transmittance = left
     total = 1 - transmittance
-    return Render(rgb=colour, alpha=total, depth=depth / torch.where(total > 0, total, torch.ones_like(total)))
+    depth = depth / torch.where(total > 0, total, torch.ones_like(total))
+    return Render(rgb=colour, alpha=total, depth=depth), median
 
 
 def _determinant(m: Float[Tensor, "g 2 2"]) -> Float[Tensor, "g"]:
