@@ -1,52 +1,53 @@
 """Splats as the PLY file of 3D Gaussian splatting (Kerbl et al. 2023), which every splat program reads.
 
 One vertex is a Gaussian before the activations: x y z, nx ny nz (zeros), f_dc_0..2, f_rest_* (all of red, then green,
-then blue), opacity, scale_0..2, rot_0..3 (wxyz), all float32. What the format has no field for stands in comments:
-
-    comment recon antialiased 1        trained with the 2D Mip filter
-    comment recon up 0 -1 0            unit vector against gravity
+then blue), opacity, scale_0..2, rot_0..3 (wxyz), all float32. What the format has no field for stands in comments
+(`recon.io.splats.ply_notes`).
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-import torch
 from jaxtyping import Float
 
 from recon.errors import InputError
-from recon.io.disk import unwritable
+from recon.io.disk import whole
+from recon.io.frames import FrameName
 from recon.io.ply_header import PlyHeader, read_header
+from recon.io.splats.arrays import columns_of, gaussians_from
+from recon.io.splats.ply_notes import comments_of, is_antialiased
 from recon.types import Gaussians
 
 __all__ = ["read_ply", "write_ply"]
 
 _REST_COUNTS = (0, 9, 24, 45)
+_ROWS = 8192
+"""Rows handled at a time, so that a piece stays in the processor's cache while it is turned around."""
 
 
-def write_ply(gaussians: Gaussians, path: Path, *, up: Sequence[float] | None = None) -> None:
+def write_ply(
+    gaussians: Gaussians, path: Path, *, up: Sequence[float] | None = None, frame: FrameName | None = None
+) -> None:
     """Write `gaussians` as they are. The file appears whole or not at all."""
     names = _names(gaussians.sh.shape[1])
-    comments = [f"comment recon antialiased {int(gaussians.antialiased)}"]
-    if up is not None:
-        comments.append("comment recon up " + " ".join(f"{value:.9g}" for value in up))
+    comments = comments_of(antialiased=gaussians.antialiased, frame=frame, up=up)
     header = ["ply", "format binary_little_endian 1.0", *comments, f"element vertex {len(gaussians)}"]
     header += [*(f"property float {name}" for name in names), "end_header", ""]
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("wb") as file:
-            file.write("\n".join(header).encode("ascii"))
-            file.write(_table(gaussians).tobytes())
-        os.replace(unfinished, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            unfinished.unlink()
-        raise unwritable(path, error) from error
+    means, quats, log_scales, logits, sh = columns_of(gaussians)
+    rows = np.zeros((_ROWS, len(names)), dtype="<f4")
+    with whole(path) as unfinished, unfinished.open("wb") as file:
+        file.write("\n".join(header).encode("ascii"))
+        for start in range(0, len(means), _ROWS):
+            some = slice(start, start + _ROWS)
+            piece = rows[: len(means[some])]
+            piece[:, 0:3], piece[:, 6:9] = means[some], sh[some, 0]
+            piece[:, 9:-8].reshape(len(piece), 3, -1)[...] = sh[some, 1:].swapaxes(1, 2)
+            piece[:, -8], piece[:, -7:-4], piece[:, -4:] = logits[some], log_scales[some], quats[some]
+            file.write(piece.data)
 
 
 def read_ply(path: Path) -> Gaussians:
@@ -54,26 +55,25 @@ def read_ply(path: Path) -> Gaussians:
     header = read_header(path)
     rest = sum(name.startswith("f_rest_") for name in header.names)
     _check_names(path, header, rest)
-    columns = _columns(path, header)
     k = rest // 3 + 1
-
-    def pick(*names: str) -> torch.Tensor:
-        picked = np.empty((header.count, len(names)), dtype=np.float32)
-        for i, name in enumerate(names):
-            picked[:, i] = columns[name]
-        return torch.from_numpy(picked)
-
-    sh = torch.empty(header.count, k, 3)
-    sh[:, 0] = pick("f_dc_0", "f_dc_1", "f_dc_2")
-    if rest > 0:
-        sh[:, 1:] = pick(*(f"f_rest_{i}" for i in range(rest))).reshape(header.count, 3, k - 1).mT
-    return Gaussians(
-        means=pick("x", "y", "z"),
-        quats=pick("rot_0", "rot_1", "rot_2", "rot_3"),
-        log_scales=pick("scale_0", "scale_1", "scale_2"),
-        opacity_logits=pick("opacity")[:, 0],
+    names = _names(k)
+    _check_size(path, header)
+    means, quats, log_scales = (np.empty((header.count, n), dtype=np.float32) for n in (3, 4, 3))
+    logits, sh = np.empty(header.count, dtype=np.float32), np.empty((header.count, k, 3), dtype=np.float32)
+    start = 0
+    for piece in _pieces(path, header, [*names[:3], *names[6:]]):
+        some = slice(start, start + len(piece))
+        means[some], sh[some, 0] = piece[:, 0:3], piece[:, 3:6]
+        sh[some, 1:] = piece[:, 6:-8].reshape(len(piece), 3, k - 1).swapaxes(1, 2)
+        logits[some], log_scales[some], quats[some] = piece[:, -8], piece[:, -7:-4], piece[:, -4:]
+        start += len(piece)
+    return gaussians_from(
+        means=means,
+        quats=quats,
+        log_scales=log_scales,
+        opacity_logits=logits,
         sh=sh,
-        antialiased=header.note("antialiased") == "1",
+        antialiased=is_antialiased(header),
     )
 
 
@@ -83,27 +83,8 @@ def _names(k: int) -> list[str]:
     return [*names, "opacity", "scale_0", "scale_1", "scale_2", "rot_0", "rot_1", "rot_2", "rot_3"]
 
 
-def _table(gaussians: Gaussians) -> Float[np.ndarray, "g columns"]:
-    g = len(gaussians)
-    columns = [
-        gaussians.means,
-        torch.zeros(g, 3),
-        gaussians.sh[:, 0],
-        gaussians.sh[:, 1:].mT.flatten(1),
-        gaussians.opacity_logits[:, None],
-        gaussians.log_scales,
-        gaussians.quats,
-    ]
-    return torch.cat([column.detach().float().cpu() for column in columns], dim=1).numpy().astype("<f4", copy=False)
-
-
 def _check_names(path: Path, header: PlyHeader, rest: int) -> None:
     names = set(header.names)
-    if "packed_position" in names:
-        raise InputError(
-            f"{path} is a SuperSplat-compressed PLY, which recon cannot read yet.",
-            advice="Open it in SuperSplat and export it as an uncompressed PLY.",
-        )
     missing = [name for name in _names(1) if name not in names and name not in ("nx", "ny", "nz")]
     if missing:
         raise InputError(
@@ -117,26 +98,42 @@ def _check_names(path: Path, header: PlyHeader, rest: int) -> None:
         )
 
 
-def _columns(path: Path, header: PlyHeader) -> np.ndarray:
-    """The vertices as a structured array, checked against the file's size before anything is allocated."""
-    row = np.dtype([(name, kind) for name, kind in zip(header.names, header.kinds, strict=True)])
+def _check_size(path: Path, header: PlyHeader) -> None:
+    """Before anything is allocated: the file is as long as its header promises."""
     available = path.stat().st_size - header.data_start
-    needed = header.count * row.itemsize if header.format != "ascii" else header.count * 2 * len(header.names) - 1
+    binary = header.format != "ascii"
+    needed = header.count * header.vertex.row.itemsize if binary else header.count * 2 * len(header.names) - 1
     if needed > available:
         raise InputError(
             f"{path} is cut off: its header promises {header.count} splats, {needed} bytes, and {available} follow.",
             advice="Copy or export the file again.",
         )
-    if header.format != "ascii":
-        return np.fromfile(path, dtype=row, count=header.count, offset=header.data_start)
+
+
+def _pieces(path: Path, header: PlyHeader, names: Sequence[str]) -> Iterator[Float[np.ndarray, "rows columns"]]:
+    """The named columns as float32, some rows at a time."""
+    row, order = header.vertex.row, [header.names.index(name) for name in names]
+    plain = set(header.kinds) == {"<f4"}
     with path.open("rb") as file:
         file.seek(header.data_start)
-        lines = file.read().split(b"\n")[: header.count]
+        if header.format == "ascii":
+            yield _numbers(path, file, header)[:, order]
+            return
+        for start in range(0, header.count, _ROWS):
+            count = min(_ROWS, header.count - start)
+            table = np.frombuffer(file.read(count * row.itemsize), dtype=row, count=count)
+            if plain:
+                yield table.view("<f4").reshape(count, -1)[:, order]
+            else:
+                yield np.stack([table[name].astype(np.float32) for name in names], axis=1)
+
+
+def _numbers(path: Path, file: BinaryIO, header: PlyHeader) -> Float[np.ndarray, "rows columns"]:
+    lines = [line.split() for _, line in zip(range(header.count), file, strict=False)]
     try:
-        rows = [tuple(float(word) for word in line.split()) for line in lines]
-        if len(rows) != header.count or any(len(values) != len(header.names) for values in rows):
+        if len(lines) < header.count:
             raise ValueError
-        return np.array(rows, dtype=[(name, "<f8") for name in header.names])
+        return np.array(lines, dtype=np.float64).reshape(header.count, len(header.names)).astype(np.float32)
     except ValueError:
         raise InputError(
             f"{path}: its text does not hold {header.count} rows of {len(header.names)} numbers.",

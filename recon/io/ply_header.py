@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from recon.errors import InputError
 
-__all__ = ["PlyHeader", "read_header"]
+__all__ = ["PlyElement", "PlyHeader", "read_header"]
 
 _LONGEST_HEADER = 1 << 16
 _MOST_VERTICES = 1 << 40
@@ -21,18 +23,51 @@ _ORDERS = {"ascii": "<", "binary_little_endian": "<", "binary_big_endian": ">"}
 
 
 @dataclass(frozen=True)
-class PlyHeader:
-    """The vertex element, which has to come first in the file."""
+class PlyElement:
+    """A table of the file."""
 
-    format: Literal["ascii", "binary_little_endian", "binary_big_endian"]
+    name: str
     count: int
     names: tuple[str, ...]
     kinds: tuple[str, ...]
     """numpy type of each property, byte order included."""
+    has_lists: bool = False
+    """Some property is a list, so rows differ in length; `names` and `kinds` leave lists out."""
+
+    @property
+    def row(self) -> np.dtype:
+        return np.dtype(list(zip(self.names, self.kinds, strict=True)))
+
+
+@dataclass(frozen=True)
+class PlyHeader:
+    """The elements in the file's order: vertices first, or the chunks of a compressed one and then vertices."""
+
+    format: Literal["ascii", "binary_little_endian", "binary_big_endian"]
+    elements: tuple[PlyElement, ...]
     comments: tuple[str, ...]
     data_start: int
-    """Bytes before the first vertex."""
-    faces: int = 0
+    """Bytes before the first element."""
+
+    @property
+    def vertex(self) -> PlyElement:
+        return next(element for element in self.elements if element.name == "vertex")
+
+    @property
+    def count(self) -> int:
+        return self.vertex.count
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.vertex.names
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return self.vertex.kinds
+
+    @property
+    def faces(self) -> int:
+        return next((element.count for element in self.elements if element.name == "face"), 0)
 
     def note(self, key: str) -> str | None:
         """What recon wrote in the comments under `key`."""
@@ -59,34 +94,42 @@ def read_header(path: Path) -> PlyHeader:
 
 
 def _parse(path: Path, lines: list[str], data_start: int) -> PlyHeader:
-    form, element, counts, properties, comments = "", "", {}, [], []
+    form, comments, elements = "", [], []
     for line in lines[1:]:
         match line.split():
             case [("comment" | "obj_info"), *_]:
                 comments.append(line.partition(" ")[2])
             case ["format", form, _]:
                 pass
-            case ["element", element, count]:
-                counts[element] = _count(path, count)
-            case ["property", "list", *_] if element == "vertex":
-                raise _damaged(path, "its vertices hold lists, which splats do not have")
-            case ["property", kind, name] if element == "vertex":
-                if kind not in _KINDS:
-                    raise _damaged(path, f"its property {name} has the unknown type {kind}")
-                properties.append((name, kind))
-            case ["property", *_] | []:
+            case ["element", name, count]:
+                elements.append(PlyElement(name, _count(path, count), (), ()))
+            case ["property", "list", *_] if len(elements) > 0:
+                if elements[-1].name == "vertex":
+                    raise _damaged(path, "its vertices hold lists, which splats do not have")
+                elements[-1] = replace(elements[-1], has_lists=True)
+            case ["property", kind, name] if len(elements) > 0:
+                elements[-1] = _with_property(path, elements[-1], kind, name)
+            case []:
                 pass
             case _:
                 raise _damaged(path, f"its header has the line {line[:60]!r}")
     if form not in _ORDERS:
         raise _damaged(path, f"its format is {form!r}" if form else "it names no format")
-    names = tuple(name for name, _ in properties)
-    if next(iter(counts), "") != "vertex" or len(names) == 0:
+    names = [element.name for element in elements]
+    if names[:1] != ["vertex"] and names[:2] != ["chunk", "vertex"]:
         raise _damaged(path, "its first element is not a list of vertices")
-    if len(set(names)) < len(names):
+    if len(set(names)) < len(names) or any(len(element.names) == 0 for element in elements if not element.has_lists):
+        raise _damaged(path, "an element appears twice or has no properties")
+    ordered = [replace(e, kinds=tuple(_ORDERS[form] + kind for kind in e.kinds)) for e in elements]
+    return PlyHeader(form, tuple(ordered), tuple(comments), data_start)  # pyright: ignore[reportArgumentType] - checked above
+
+
+def _with_property(path: Path, element: PlyElement, kind: str, name: str) -> PlyElement:
+    if kind not in _KINDS:
+        raise _damaged(path, f"its property {name[:40]} has the unknown type {kind[:40]}")
+    if name in element.names:
         raise _damaged(path, "a property appears twice")
-    kinds = tuple(_ORDERS[form] + _KINDS[kind] for _, kind in properties)
-    return PlyHeader(form, counts["vertex"], names, kinds, tuple(comments), data_start, counts.get("face", 0))  # pyright: ignore[reportArgumentType] - checked above
+    return replace(element, names=(*element.names, name), kinds=(*element.kinds, _KINDS[kind]))
 
 
 def _count(path: Path, text: str) -> int:

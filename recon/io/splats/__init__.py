@@ -1,0 +1,1 @@
+"""Gaussian splats as files: one module for each format, and the table of them."""
