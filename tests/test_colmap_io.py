@@ -1,6 +1,7 @@
 """COLMAP models: read whole, refused when damaged, written so that COLMAP reads them."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -170,6 +171,15 @@ def test_names_do_not_lead_out_of_the_folder(tmp_path):
     write_colmap(Reconstruction((*made.views, stray), made.points), tmp_path / "sparse" / "0")
     read = read_colmap(tmp_path / "sparse" / "0", tmp_path / "images")
     assert [file.name for file in read.left_out] == ["../secret.png"]
+
+
+@pytest.mark.parametrize("before", ["/somewhere/else/", "../", "x/../../"])
+def test_photos_found_by_their_last_name_are_called_as_they_lie_in_the_folder(tmp_path, before):
+    made = small_model(tmp_path)
+    strays = tuple(replace(view, name=before + Path(view.name).name) for view in made.views)
+    write_colmap(Reconstruction(strays, made.points), tmp_path / "sparse" / "0")
+    read = read_colmap(tmp_path / "sparse" / "0", tmp_path / "images")
+    assert [view.name for view in read.views] == [view.name for view in made.views]
 
 
 def test_models_of_unturned_pixels_are_turned_upright(tmp_path):

@@ -25,6 +25,14 @@ from recon.datasets import demo_capture
         (["gaussians", "--initial-opacity", "2"], "--initial-opacity"),
         (["gaussians", "--initial-scale", "0"], "--initial-scale"),
         (["gaussians", "--rates.position", "-1"], "--rates.position"),
+        (["--seed", str(2**63)], "--seed"),
+        (["--steps", str(2**70)], "--steps"),
+        (["--port", "65536"], "--port"),
+        (["--poses.seed", str(2**31)], "--poses.seed"),
+        (["gaussians", "mcmc", "--refinements", "-1"], "--refinements"),
+        (["gaussians", "mcmc", "--noise", "nan"], "--noise"),
+        (["gaussians", "adaptive-density", "--stop", "2"], "--stop"),
+        (["gaussians", "--surface", "adaptive-density"], "--surface"),
     ],
 )
 def test_an_impossible_option_is_refused_by_name(

@@ -281,3 +281,12 @@ def test_numbered_pictures_in_random_order_are_not_ordered():
 
 def test_numbers_in_names_sort_as_numbers():
     assert sorted(["f10", "f9", "f1", "g", "f"], key=natural_key) == ["f", "f1", "f9", "f10", "g"]
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"), [("a.zip", "Unpack it"), ("transforms.json", "folder that holds it"), ("a.MOV", "frames")]
+)
+def test_a_file_in_place_of_a_folder_is_answered_with_what_to_do_with_it(tmp_path, name, advice):
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(InputError, match=f"{name} is a file.*{advice}"):
+        read_capture(tmp_path / name)

@@ -18,8 +18,9 @@ import torch
 from recon.errors import InputError, RunError
 from recon.io import checkpoint as checkpoint_module
 from recon.io.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
+from recon.io.moved import missing_photos, with_photos_in
 from recon.io.run import MetricsLog, Run
-from recon.io.scene_file import missing_photos, read_reconstruction, read_scene, with_photos_in, write_scene
+from recon.io.scene_file import read_reconstruction, read_scene, write_scene
 from recon.io.settings import from_plain, to_plain, to_toml
 from recon.types import Cameras, LeftOut, Lens, Points, Reconstruction, Scene, View
 
@@ -104,7 +105,7 @@ def test_a_full_disk_is_reported_and_the_old_checkpoint_kept(tmp_path: Path, mon
         path.write_bytes(data[: len(data) // 2])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(checkpoint_module, "_write_synced", full)
+    monkeypatch.setattr(checkpoint_module, "write_synced", full)
     with pytest.raises(RunError, match="No space left on device") as caught:
         save_checkpoint(folder, some_state(2))
     assert str(folder) in caught.value.message
@@ -196,7 +197,7 @@ def test_a_trained_run_is_not_overwritten_unless_told(tmp_path: Path) -> None:
     assert "--resume" in caught.value.advice
     again = Run.create(run.folder, overwrite=True)
     assert again.has_checkpoint  # until the new run is sure to start
-    again.forget()
+    again.begin({})
     assert not again.has_checkpoint
 
 
@@ -314,5 +315,5 @@ def test_moved_photos_are_found_without_the_folder_in_their_names(tmp_path: Path
 def test_a_damaged_scene_is_refused(tmp_path: Path) -> None:
     write_scene(tmp_path / "scene", *a_scene(tmp_path))
     (tmp_path / "scene" / "scene.json").write_text('{"names": [')
-    with pytest.raises(RunError, match="does not hold a whole scene"):
+    with pytest.raises(RunError, match=r"scene\.json is not whole"):
         read_scene(tmp_path / "scene")

@@ -88,6 +88,25 @@ def test_undistorted_pixels_show_what_the_lens_saw(tmp_path, lens, side):
     assert max(pinhole.width, pinhole.height) == side or side == 1000
 
 
+@pytest.mark.parametrize(
+    "lens",
+    [
+        Lens("OPENCV", 320, 240, (260.0, 262.0, 158.0, 123.0, -1e9, 1e9, 0.0, 0.0)),
+        Lens("OPENCV", 320, 240, (260.0, 262.0, 158.0, 123.0, 0.0, 0.0, 1e30, 1e30)),
+        Lens("SIMPLE_RADIAL", 320, 240, (260.0, -500.0, 123.0, 0.1)),
+        Lens("SIMPLE_RADIAL", 320, 240, (1e-9, 158.0, 123.0, 0.1)),
+        Lens("SIMPLE_RADIAL", 320, 240, (260.0, 158.0, 123.0, 1e308)),
+        Lens("FULL_OPENCV", 320, 240, (260.0, 262.0, 158.0, 123.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1e20, 1e20, 0.0)),
+    ],
+    ids=lambda lens: lens.model,
+)
+def test_a_lens_that_shows_nothing_straight_is_refused_by_name(lens):
+    with pytest.raises(InputError, match=f"{lens.model} camera of 320 x 240"):
+        pinhole_of(lens, 200)
+    with pytest.raises(InputError, match=r"00\.png cannot be used"):
+        load_scene(around(Path("none.png"), lens=lens), image_size=200)
+
+
 @pytest.mark.parametrize("lens", DISTORTED, ids=lambda lens: lens.model)
 def test_undistorted_pictures_have_only_seen_pixels_and_most_of_them(lens):
     pinhole = pinhole_of(lens, None)

@@ -8,21 +8,21 @@ and the new one takes its name. Killed at any point, at least one whole checkpoi
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from recon.errors import RunError
-from recon.io.disk import advice_on, cause_of
+from recon.io.disk import advice_on, cause_of, sync_folder, write_synced
+from recon.io.tensors import Expected, check_tensors, tensors_from, tensors_to_bytes
 
-__all__ = ["has_checkpoint", "load_checkpoint", "save_checkpoint"]
+__all__ = ["forget_checkpoint", "has_checkpoint", "load_checkpoint", "save_checkpoint"]
 
 _TENSORS, _STATE = "tensors.safetensors", "state.json"
 
@@ -32,18 +32,16 @@ def save_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
 
     A state that cannot be written raises `RunError` and leaves the old checkpoint as it is.
     """
-    from safetensors.torch import save
-
     new, old = _beside(folder)
     tensors, plain = _split(state)
     try:
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
-        data = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
-        _write_synced(new / _TENSORS, data)
+        data = tensors_to_bytes(tensors)
+        write_synced(new / _TENSORS, data)
         described = {"tensors_bytes": len(data), "tensors_crc32": zlib.crc32(data), "state": plain}
-        _write_synced(new / _STATE, json.dumps(described).encode())
-        _sync_folder(new)
+        write_synced(new / _STATE, json.dumps(described).encode())
+        sync_folder(new)
     except OSError as error:
         shutil.rmtree(new, ignore_errors=True)
         kept = " The checkpoint before it is untouched." if has_checkpoint(folder) else ""
@@ -55,7 +53,7 @@ def save_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
     if folder.exists():
         os.rename(folder, old)
     os.rename(new, folder)
-    _sync_folder(folder.parent)
+    sync_folder(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -63,14 +61,25 @@ def has_checkpoint(folder: Path) -> bool:
     return any((place / _STATE).is_file() for place in (folder, *_beside(folder)))
 
 
-def load_checkpoint(folder: Path) -> dict[str, Any]:
-    """The newest whole state saved to `folder`, on the CPU."""
+def forget_checkpoint(folder: Path) -> None:
+    """Remove what `folder` holds, first what makes it a checkpoint: killed halfway, none is left."""
+    (folder / _STATE).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def load_checkpoint(folder: Path, *, like: Mapping[str, Tensor] | None = None) -> dict[str, Any]:
+    """The newest whole state saved to `folder`, on the CPU.
+
+    Where `like` is given, the state has every tensor of it: same name, same type, same shape but for the first length.
+    """
     problem = "it does not exist"
     for place in (folder, *_beside(folder)):
         if not (place / _STATE).is_file():
             continue
         try:
-            return _read(place)
+            state = _read(place)
+            check_tensors(state, _expected(like or {}))
+            return state
         except (OSError, ValueError, KeyError, TypeError) as error:
             problem = str(error)
     raise RunError(
@@ -84,20 +93,19 @@ def _beside(folder: Path) -> tuple[Path, Path]:
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
     described = json.loads((folder / _STATE).read_text())
     data = (folder / _TENSORS).read_bytes()
     if len(data) != described["tensors_bytes"]:
         raise ValueError(f"{_TENSORS} has {len(data)} of {described['tensors_bytes']} bytes")
     if zlib.crc32(data) != described["tensors_crc32"]:
         raise ValueError(f"{_TENSORS} is not what was written")
-    try:
-        tensors = load(data)
-    except SafetensorError as error:
-        raise ValueError(str(error)) from error
-    return _join(tensors, described["state"])
+    if not isinstance(described["state"], dict):
+        raise ValueError(f"{_STATE} holds no state")
+    return _join(tensors_from(data), described["state"])
+
+
+def _expected(like: Mapping[str, Tensor]) -> Expected:
+    return {name: (tensor.dtype, (None, *tensor.shape[1:])[: tensor.ndim]) for name, tensor in like.items()}
 
 
 def _split(state: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -123,24 +131,3 @@ def _join(tensors: Mapping[str, Tensor], plain: dict[str, Any]) -> dict[str, Any
             place = place[step]
         place[name] = tensor
     return plain
-
-
-def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    with _opened(folder) as descriptor, contextlib.suppress(OSError):  # some file systems cannot sync a folder
-        os.fsync(descriptor)
-
-
-@contextlib.contextmanager
-def _opened(folder: Path) -> Iterator[int]:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)

@@ -47,7 +47,8 @@ def read_colmap(model: Path, images: Path) -> Reconstruction:
             split = None if len(test) == 0 else "test" if image.name in test else "train"
             mask = find_mask(image.name, mask_folders(images))
             lens, cam_from_input = _posed(image, held.cameras, file)
-            views.append(View(image.name, path, lens, cam_from_input, split, mask))
+            name = image.name if _leads_inside(image.name) else path.relative_to(images).as_posix()
+            views.append(View(name, path, lens, cam_from_input, split, mask))
         except InputError as error:
             left_out.append(LeftOut(image.name, reason_of(error, path or images)))
     if len(views) == 0:
@@ -101,8 +102,7 @@ def _find(images: Path, names: list[str]) -> list[Path | None]:
     by_name: dict[str, list[Path]] = {}
     found = []
     for name in names:
-        inside = ".." not in PurePosixPath(name).parts and not PurePosixPath(name).is_absolute()
-        if inside and (images / name).is_file():
+        if _leads_inside(name) and (images / name).is_file():
             found.append(images / name)
             continue
         if len(by_name) == 0:
@@ -113,6 +113,10 @@ def _find(images: Path, names: list[str]) -> list[Path | None]:
         candidates = by_name.get(last.name) or by_name.get(last.stem.lower()) or []
         found.append(candidates[0] if len(candidates) == 1 else None)
     return found
+
+
+def _leads_inside(name: str) -> bool:
+    return ".." not in PurePosixPath(name).parts and not PurePosixPath(name).is_absolute()
 
 
 def _posed(image: ColmapImage, cameras: dict[int, Lens], file: PhotoFile | InputError) -> tuple[Lens, np.ndarray]:

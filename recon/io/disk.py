@@ -1,13 +1,27 @@
-"""What to tell somebody whose disk, folder or permissions stopped a file from being read or written."""
+"""Files that are whole or not there, and what to tell somebody whose disk or permissions stopped one."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from recon.errors import RunError
 
-__all__ = ["advice_on", "cause_of", "is_mendable", "undone_by", "unwritable"]
+__all__ = [
+    "advice_on",
+    "cause_of",
+    "is_mendable",
+    "sync_folder",
+    "undone_by",
+    "unwritable",
+    "whole",
+    "write_synced",
+    "write_whole",
+]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -41,3 +55,64 @@ def advice_on(error: OSError) -> str:
 def unwritable(path: Path, error: OSError) -> RunError:
     """The error of a file or folder that could not be written."""
     return RunError(f"{path} could not be written: {cause_of(error)}.", advice=advice_on(error))
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write beside, sync, rename: whatever stops the program or the machine, `path` is the old file or the new one."""
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        write_synced(unfinished, data)
+        unfinished.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise unwritable(path, error) from error
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Write, and wait until the disk has it."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the disk knows which names the folder has now."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some file systems cannot sync a folder
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Where to write what shall become the file or folder `path` when the block ends well.
+
+    It lies beside, with another ending, and is removed when anything goes wrong, Ctrl-C included. What the disk refuses
+    becomes a `RunError`.
+    """
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove(unfinished)
+        yield unfinished
+        if unfinished.is_dir() and path.is_dir():
+            shutil.rmtree(path)
+        os.replace(unfinished, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            _remove(unfinished)
+        if isinstance(error, OSError):
+            raise unwritable(path, error) from error
+        raise
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

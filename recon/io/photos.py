@@ -23,6 +23,8 @@ _RAW = {".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", 
 _VIDEO = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".insv", ".3gp"}
 _JUNK_FOLDERS = {"__macosx", "@eadir", "$recycle.bin", "masks", "sparse"}
 _PASS = "Pass the folder that holds the photos (JPEG, PNG, WebP, TIFF, BMP or HEIC)."
+_INSTEAD = {".json": "Pass the folder that holds it and the photos.", ".zip": "Unpack it and pass the folder."}
+_INSTEAD |= dict.fromkeys(_VIDEO, "Save its frames as images in a folder and pass that.")
 
 
 def read_capture(folder: Path, *, masks: Path | None = None) -> Capture:
@@ -71,7 +73,7 @@ def _photo_folder(folder: Path) -> Path:
     if not folder.exists():
         raise InputError(f"{folder} does not exist.", advice=_PASS)
     if not folder.is_dir():
-        raise InputError(f"{folder} is a file, not a folder.", advice=_PASS)
+        raise InputError(f"{folder} is a file, not a folder.", advice=_INSTEAD.get(folder.suffix.lower(), _PASS))
     try:
         inside = list(folder.iterdir())
     except OSError as error:
@@ -91,12 +93,12 @@ def _photo_names(folder: Path, masks: Path | None, left_out: list[LeftOut]) -> I
             name, suffix = (Path(where) / file).relative_to(folder).as_posix(), Path(file).suffix.lower()
             if _is_junk(file):
                 continue
-            if suffix in _RAW:
+            if suffix in _PHOTOS | _RAW | _VIDEO and not name.isprintable():
+                left_out.append(LeftOut(ascii(name), "has unprintable characters in its name. Rename it."))
+            elif suffix in _RAW:
                 left_out.append(LeftOut(name, "is a camera's raw file. Develop it to JPEG or PNG."))
             elif suffix in _VIDEO:
                 left_out.append(LeftOut(name, "is a video, not a photo. Save its frames as images."))
-            elif suffix in _PHOTOS and not name.isprintable():
-                left_out.append(LeftOut(ascii(name), "has unprintable characters in its name. Rename it."))
             elif suffix in _PHOTOS:
                 yield name
 

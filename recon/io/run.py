@@ -6,6 +6,7 @@ scene/           cameras, points and split as trained on: everything but the pic
 metrics.jsonl    one line per report
 checkpoint/      the newest complete state
 exports/         splat.ply and what `recon export` adds
+exports.jsonl    one line per exported file: where it is, its frame, and how much like the model it looks
 report.html      what came out
 """
 
@@ -14,15 +15,19 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
+import shutil
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from torch import Tensor
+
 from recon.errors import InputError, RunError
-from recon.io.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
-from recon.io.disk import unwritable
+from recon.io.checkpoint import forget_checkpoint, has_checkpoint, load_checkpoint, save_checkpoint
+from recon.io.disk import write_whole
 from recon.io.settings import to_toml
 
 __all__ = ["MetricsLog", "Run", "trained_already"]
@@ -36,7 +41,7 @@ class Run:
 
     @staticmethod
     def create(folder: Path, *, overwrite: bool = False) -> Run:
-        """A folder to train into; what an earlier run left there stays until `forget`.
+        """A folder to train into; what an earlier run left there stays until `begin`.
 
         One that holds a checkpoint is refused unless `overwrite`, one with things that no run wrote always.
         """
@@ -89,12 +94,16 @@ class Run:
         return self.folder / "exports"
 
     @property
+    def exports_log(self) -> Path:
+        return self.folder / "exports.jsonl"
+
+    @property
     def report(self) -> Path:
         return self.folder / "report.html"
 
     def write_config(self, tables: Mapping[str, Any]) -> None:
         title = "# Written by recon train; read by --resume, eval, render, view and export.\n"
-        _write(self.config_file, title + to_toml(tables) + "\n")
+        write_whole(self.config_file, f"{title}{to_toml(tables)}\n".encode())
 
     def read_config(self) -> dict[str, Any]:
         try:
@@ -107,8 +116,8 @@ class Run:
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
         save_checkpoint(self.checkpoint, state)
 
-    def load_checkpoint(self) -> dict[str, Any]:
-        return load_checkpoint(self.checkpoint)
+    def load_checkpoint(self, *, like: Mapping[str, Tensor] | None = None) -> dict[str, Any]:
+        return load_checkpoint(self.checkpoint, like=like)
 
     @property
     def has_checkpoint(self) -> bool:
@@ -128,23 +137,54 @@ class Run:
             yield
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """Every whole line of the log; a line cut off by a kill is skipped."""
+        """Every whole line of the log; a line cut off by a kill, or that says no step and losses, is skipped."""
         if not self.metrics_file.exists():
             return []
         records = []
-        for line in self.metrics_file.read_text(encoding="utf-8").splitlines():
+        for line in self.metrics_file.read_text(encoding="utf-8", errors="replace").splitlines():
             with contextlib.suppress(ValueError):
                 records.append(json.loads(line))
-        return [record for record in records if isinstance(record, dict)]
+        return [record for record in records if _is_record(record)]
 
-    def forget(self) -> None:
-        """Remove what an earlier training left. Call it holding the lock, when the new one is sure to start."""
-        import shutil
+    def sfm_to_fill(self) -> Path:
+        """Where to find poses in: `sfm`; beside it while a trained run is there, until `begin`.
 
-        for folder in (self.checkpoint, self.folder / "checkpoint.new", self.folder / "checkpoint.old", self.scene):
-            shutil.rmtree(folder, ignore_errors=True)
-        for file in (self.metrics_file, self.report, self.exports / "splat.ply"):
+        What was found for the same photos before counts there, too: finished stages are linked, not copied.
+        """
+        if not self.has_checkpoint:
+            return self.sfm
+        self._sfm_beside.mkdir(exist_ok=True)
+        part = self._sfm_beside / ".part"
+        for stage in self.sfm.glob("*"):
+            if stage.is_dir() and not (self._sfm_beside / stage.name).exists():
+                shutil.rmtree(part, ignore_errors=True)
+                shutil.copytree(stage, part, symlinks=True, copy_function=_link)
+                part.rename(self._sfm_beside / stage.name)
+        return self._sfm_beside
+
+    def begin(self, tables: Mapping[str, Any]) -> None:
+        """Put a new training, which config.toml describes by `tables`, in the place of an earlier one.
+
+        Call it holding the lock, when the new one is sure to start. Killed halfway, no checkpoint is left of either.
+        """
+        beside = (self.folder / "checkpoint.new", self.folder / "checkpoint.old")
+        for folder in (*beside, self.checkpoint):
+            forget_checkpoint(folder)
+        self.write_config(tables)
+        shutil.rmtree(self.scene, ignore_errors=True)
+        for file in (self.metrics_file, self.report, self.exports_log, self.exports / "splat.ply"):
             file.unlink(missing_ok=True)
+        if self._sfm_beside.exists():
+            shutil.rmtree(self.sfm, ignore_errors=True)
+            self._sfm_beside.rename(self.sfm)
+
+    def forget_beside(self) -> None:
+        """Remove poses that were found for a training that never began."""
+        shutil.rmtree(self._sfm_beside, ignore_errors=True)
+
+    @property
+    def _sfm_beside(self) -> Path:
+        return self.folder / "sfm.new"
 
 
 def trained_already(folder: Path) -> InputError:
@@ -161,8 +201,8 @@ class MetricsLog:
 
     def __init__(self, run: Run, *, after_step: int) -> None:
         """Keeps the lines up to `after_step`: what came later will come again."""
-        kept = [record for record in run.read_metrics() if record.get("step", 0) <= after_step]
-        _write(run.metrics_file, "".join(json.dumps(record) + "\n" for record in kept))
+        kept = [record for record in run.read_metrics() if record["step"] <= after_step]
+        write_whole(run.metrics_file, "".join(json.dumps(record) + "\n" for record in kept).encode())
         self._file: IO[str] = run.metrics_file.open("a", encoding="utf-8")
 
     def write(self, record: Mapping[str, Any]) -> None:
@@ -173,10 +213,16 @@ class MetricsLog:
         self._file.close()
 
 
-def _write(path: Path, text: str) -> None:
+def _is_record(record: Any) -> bool:
+    if not isinstance(record, dict) or not isinstance(record.get("step"), int):
+        return False
+    losses = record.get("losses", {})
+    return isinstance(losses, dict) and all(isinstance(loss, int | float) for loss in losses.values())
+
+
+def _link(source: str, target: str) -> None:
+    """A second name for a file that nobody changes, or a copy where the file system has no such thing."""
     try:
-        unfinished = path.with_name(path.name + ".part")
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
-    except OSError as error:
-        raise unwritable(path, error) from error
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

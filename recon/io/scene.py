@@ -12,7 +12,7 @@ from recon.io.pictures import Pictures, Source
 from recon.io.resolution import choose_image_size, this_machine
 from recon.io.seed_points import random_points
 from recon.io.undistort import Pinhole, pinhole_of
-from recon.types import Cameras, Points, Reconstruction, Scene, View
+from recon.types import Cameras, Lens, Points, Reconstruction, Scene, View
 
 __all__ = ["load_scene"]
 
@@ -40,7 +40,7 @@ def load_scene(
     if image_size is None:
         sizes = [(view.lens.width, view.lens.height) for view in views]
         image_size = choose_image_size(sizes, machine).longest_side
-    known = {lens: pinhole_of(lens, image_size) for lens in {view.lens for view in views}}
+    known = _pinholes(views, image_size)
     pinholes = [known[view.lens] for view in views]
     sources = [Source(view.path, view.mask, view.lens, known[view.lens]) for view in views]
     images = Pictures(sources, machine.memory // 4 if memory_limit is None else memory_limit)
@@ -64,7 +64,18 @@ def load_scene(
         test=test,
         input_from_world=torch.from_numpy(input_from_world).float(),
         up=torch.from_numpy(np.array(up, dtype=np.float64) / np.linalg.norm(up)).float(),
+        transparent=images[train[0]].alpha is not None,
     )
+
+
+def _pinholes(views: list[View], image_size: int) -> dict[Lens, Pinhole]:
+    known: dict[Lens, Pinhole] = {}
+    for view in views:
+        try:
+            known[view.lens] = known.get(view.lens) or pinhole_of(view.lens, image_size)
+        except InputError as error:
+            raise InputError(f"{view.name} cannot be used. {error.message}", advice=error.advice) from error
+    return known
 
 
 def _cameras(cam_from_input: np.ndarray, input_from_world: np.ndarray, pinholes: list[Pinhole]) -> Cameras:

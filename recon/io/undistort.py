@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from recon.errors import InputError
 from recon.io.lens import focal_and_center, is_pinhole, pixels_of
 from recon.types import Lens
 
@@ -22,6 +23,7 @@ __all__ = ["Pinhole", "pinhole_of", "warp"]
 
 _WIDEST = 3**0.5  # tangent of half the widest field of view, 120 degrees: beyond, a plane stretches too much
 _STEPS = 25
+_LEAST = 4.0  # pixels of the photo, a side: no camera that shows less was calibrated
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,12 @@ def pinhole_of(lens: Lens, longest_side: int | None) -> Pinhole:
     focal, _ = focal_and_center(lens)
     left, top, right, bottom = _directions(lens) if is_pinhole(lens) else _valid_directions(lens)
     across, down = (right - left) * focal[0], (bottom - top) * focal[1]
+    if not min(across, down) >= _LEAST:
+        raise InputError(
+            f"The {lens.model} camera of {lens.width} x {lens.height} pixels distorts so much that nothing of its "
+            "photos can be shown straight.",
+            advice="Correct its distortion and centre, or leave out its photos.",
+        )
     shrink = min(1.0, (longest_side or 1e9) / max(across, down))
     width, height = max(1, round(across * shrink)), max(1, round(down * shrink))
     fx, fy = width / (right - left), height / (bottom - top)
@@ -84,7 +92,8 @@ def _is_seen(lens: Lens, sides: Float[np.ndarray, "4"]) -> bool:
     if np.abs(sides).max() > _WIDEST:
         return False
     x, y = np.linspace(sides[0], sides[2], _STEPS), np.linspace(sides[1], sides[3], _STEPS)
-    pixels = pixels_of(lens, np.stack(np.meshgrid(x, y), axis=-1))
+    with np.errstate(all="ignore"):  # what is no number is not inside
+        pixels = pixels_of(lens, np.stack(np.meshgrid(x, y), axis=-1))
     inside = (pixels >= 0).all() and (pixels <= [lens.width, lens.height]).all()
     return bool(inside and (np.diff(pixels[..., 0], axis=1) > 0).all() and (np.diff(pixels[..., 1], axis=0) > 0).all())
 
