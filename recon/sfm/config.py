@@ -9,6 +9,9 @@ from recon.errors import InputError
 
 __all__ = ["PosesConfig"]
 
+_MOST = 2**31 - 1
+"""COLMAP keeps these numbers in 32 bits."""
+
 
 @dataclass(frozen=True)
 class PosesConfig:
@@ -33,6 +36,8 @@ class PosesConfig:
 
     def __post_init__(self) -> None:
         for name, least in {"image_size": 100, "max_features": 50, "neighbours": 1, "seed": 0}.items():
+            option = "--poses." + name.replace("_", "-")
             if getattr(self, name) < least:
-                option = "--poses." + name.replace("_", "-")
                 raise InputError(f"{option} is {getattr(self, name)}.", advice=f"Give at least {least}.")
+            if getattr(self, name) > _MOST:
+                raise InputError(f"{option} is {getattr(self, name)}.", advice=f"Give at most {_MOST}.")

@@ -8,32 +8,48 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recon.sfm.features import Features
-from recon.sfm.job import Shot
+from recon.sfm.job import Known, Shot
 
 if TYPE_CHECKING:
     import pycolmap
 
     from recon.sfm.matching import Verified
 
-__all__ = ["make_cameras", "write_database"]
+__all__ = ["known_camera", "make_cameras", "write_database"]
 
 _FOCAL_GUESS = 1.2
 """Of the longest side, where EXIF does not say. COLMAP's."""
 
 
 def make_cameras(shots: tuple[Shot, ...], model: str) -> dict[int, pycolmap.Camera]:
-    """One camera per `Shot.camera`, at the focal length that EXIF gives or a guess."""
+    """One camera per `Shot.camera`: the known one, or a `model` at the focal length that EXIF gives or a guess."""
     import pycolmap
 
     cameras: dict[int, pycolmap.Camera] = {}
     for shot in shots:
         if shot.camera in cameras:
             continue
+        if shot.known is not None:
+            cameras[shot.camera] = known_camera(shot, shot.known)
+            continue
         focal = shot.focal or _FOCAL_GUESS * max(shot.width, shot.height)
         camera = pycolmap.Camera.create_from_model_name(shot.camera, model, focal, shot.width, shot.height)
         camera.has_prior_focal_length = shot.focal is not None
         cameras[shot.camera] = camera
     return cameras
+
+
+def known_camera(shot: Shot, known: Known) -> pycolmap.Camera:
+    import pycolmap
+
+    return pycolmap.Camera(
+        camera_id=shot.camera,
+        model=known.model,
+        width=shot.width,
+        height=shot.height,
+        params=list(known.params),
+        has_prior_focal_length=True,
+    )
 
 
 def write_database(

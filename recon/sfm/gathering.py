@@ -35,7 +35,7 @@ def gather(
     job: Job, effort: Effort, folder: Path, threads: int, seconds: dict[str, float], say: Callable[[str, float], None]
 ) -> Evidence:
     """Fill `folder` with COLMAP's database and the evidence, unless it has them; adds to `seconds` by stage."""
-    facts = [(shot.name, shot.width, shot.height, shot.focal, shot.camera, shot.digest) for shot in job.shots]
+    facts = [shot.facts for shot in job.shots]
     config = job.config
     key = content_key(
         METHOD, effort, facts, job.ordered, config.neighbours, config.lens, config.seed, config.keep_blurred

@@ -18,6 +18,7 @@ from recon.sfm.job import Job
 from recon.sfm.mapping import map_globally, map_incrementally, refine
 from recon.sfm.model import write_model
 from recon.sfm.result import Attempt
+from recon.sfm.triangulation import triangulate
 
 if TYPE_CHECKING:
     import pycolmap
@@ -39,7 +40,8 @@ Mapped = tuple["pycolmap.Reconstruction | None", Evidence]
 def run_job(job: Job, say: Say) -> None:
     """Fill `workspace/sparse`, or raise an `InputError` that says why these photos cannot be posed."""
     threads = _cores()
-    fill_stage(job.workspace / "sparse", job.key, lambda folder: _pose(job, folder, threads, say))
+    work = triangulate if job.posed else _pose
+    fill_stage(job.workspace / "sparse", job.key, lambda folder: work(job, folder, threads, say))
 
 
 def _cores() -> int:

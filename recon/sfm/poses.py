@@ -75,8 +75,7 @@ def _make_job(photos: list[tuple[Photo, str]], ordered: bool, config: PosesConfi
         camera = cameras.setdefault((photo.camera, photo.width, photo.height), len(cameras) + 1)
         digest += "" if photo.mask is None else mask_digests[photo.mask]
         shots.append(Shot(photo.name, photo.path, photo.width, photo.height, photo.focal, camera, photo.mask, digest))
-    facts = [(s.name, s.width, s.height, s.focal, s.camera, s.digest) for s in shots]
-    key = content_key(METHOD, facts, ordered, config)
+    key = content_key(METHOD, [shot.facts for shot in shots], ordered, config)
     return Job(tuple(shots), ordered, config, workspace, key)
 
 
