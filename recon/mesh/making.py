@@ -1,0 +1,75 @@
+"""The whole way from a model to its mesh."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from recon.mesh.agreement import agreeing
+from recon.mesh.baking import textured
+from recon.mesh.cleaning import close_holes, decimate, without_floaters
+from recon.mesh.config import MeshConfig
+from recon.mesh.fusion import choose_voxel, fuse
+from recon.mesh.mesh import Mesh
+from recon.mesh.photographed import photographed
+from recon.mesh.poisson import poisson
+from recon.mesh.views import DepthView, Progress, depth_views
+from recon.types import Cameras, Picture, Renderer, Scene
+
+__all__ = ["dress", "make_mesh", "seen_surface", "without_unseen"]
+
+
+def make_mesh(model: Renderer, scene: Scene, config: MeshConfig, *, progress: Progress) -> Mesh:
+    """The surface that the scene's training cameras see of the model, in the world frame, with coloured vertices."""
+    views = seen_surface(model, scene, progress=_part(progress, 0.0, 0.4))
+    scale = float(scene.input_from_world[0, 0])
+    voxel = choose_voxel(views, faces=config.faces) if config.voxel is None else config.voxel / scale
+    part = _part(progress, 0.4, 0.6)
+    if config.method == "poisson":
+        mesh = poisson(*fuse(views, voxel=voxel, progress=part).points(), voxel=voxel)
+    else:
+        mesh = fuse(views, voxel=voxel, progress=part).mesh()
+    progress(0.6, "removing floaters")
+    mesh = without_floaters(mesh, least=config.floaters)
+    if config.close_holes > 0:
+        mesh = close_holes(mesh, radius=config.close_holes / scale)
+    progress(0.65, f"{len(mesh)} faces to {config.faces}")
+    mesh = decimate(mesh, faces=config.faces)
+    if config.method == "poisson":
+        return mesh
+    return without_unseen(mesh, scene.cameras[list(scene.train)], progress=_part(progress, 0.9, 1.0))
+
+
+def dress(model: Renderer, scene: Scene, mesh: Mesh, *, largest: int, photos: bool, progress: Progress) -> Mesh:
+    """The mesh with a texture from the training photos, or from renders of the model where there are no `photos`."""
+    train = list(scene.train)
+
+    def picture(index: int) -> Picture:
+        if photos:
+            return scene.images[train[index]]
+        with torch.no_grad():
+            render = model.render(scene.cameras[train[index]])
+        straight = render.rgb / render.alpha.clamp(min=1e-3)[..., None]
+        parts = (straight.clamp(0, 1), render.alpha.clamp(0, 1))
+        return Picture(*((part * 255).round().to(torch.uint8).cpu() for part in parts))
+
+    return textured(mesh, scene.cameras[train], picture, largest=largest, progress=progress)
+
+
+def without_unseen(mesh: Mesh, cameras: Cameras, *, progress: Progress) -> Mesh:
+    """Without the faces that no camera sees and that touch none that is seen: the insides of noisy walls."""
+    seen = photographed(mesh, cameras, progress=progress).score.max(axis=0) > 0
+    touched = np.zeros(len(mesh.vertices), dtype=bool)
+    touched[mesh.faces[seen]] = True
+    kept = np.asarray(touched[mesh.faces].any(axis=1))
+    return mesh.keep(kept) if kept.any() else mesh
+
+
+def seen_surface(model: Renderer, scene: Scene, *, progress: Progress) -> list[DepthView]:
+    """Depth maps of the training cameras, with what no other camera confirms left out."""
+    views = depth_views(model, scene.cameras[list(scene.train)], progress=_part(progress, 0.0, 0.6))
+    return agreeing(views, progress=_part(progress, 0.6, 1.0))
+
+
+def _part(progress: Progress, start: float, end: float) -> Progress:
+    return lambda done, what: progress(start + (end - start) * done, what)
