@@ -28,6 +28,8 @@ __all__ = [
     "Cameras",
     "Capture",
     "Gaussians",
+    "HasDensity",
+    "HasGaussians",
     "ImageStore",
     "LeftOut",
     "Lens",
@@ -43,6 +45,9 @@ __all__ = [
     "Renderer",
     "Scene",
     "StepReport",
+    "Surface",
+    "SurfaceRenderer",
+    "TakesPixels",
     "View",
     "ViewScore",
 ]
@@ -219,6 +224,8 @@ class Scene:
     """Uniform scale and translation, no rotation."""
     up: Float[Tensor, "3"] = field(default_factory=lambda: torch.tensor([0.0, -1.0, 0.0]))
     """Unit vector against gravity, the same in world and input frame."""
+    transparent: bool = False
+    """The photos have an alpha channel: they show a thing cut out of its background."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -265,7 +272,7 @@ Pixels = Float[Tensor, "r 2"]
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step looks at: whole images of one or more cameras, or pixels of them."""
+    """What one step looks at: a whole image of one camera, or single pixels of many."""
 
     cameras: Cameras
     rgb: UInt8[Tensor, "*shape 3"]
@@ -274,6 +281,9 @@ class Batch:
     alpha: UInt8[Tensor, "*shape"] | None = None
     mask: UInt8[Tensor, "*shape"] | None = None
     pixels: Float[Tensor, "r 2"] | None = None
+    """Where the pixels are; None for a whole image."""
+    camera_of: Int[Tensor, "r"] | None = None
+    """Which of `cameras` each pixel belongs to; `cameras` and `indices` have a batch dimension then."""
 
 
 @dataclass(frozen=True)
@@ -289,6 +299,24 @@ class Render:
         """The colour in front of a background."""
         return self.rgb + (1 - self.alpha)[..., None] * background
 
+    def to(self, device: torch.device | str) -> Render:
+        extras = {name: value.to(device) for name, value in self.extras.items()}
+        depth = None if self.depth is None else self.depth.to(device)
+        return Render(self.rgb.to(device), self.alpha.to(device), depth, extras)
+
+
+@dataclass(frozen=True)
+class Surface:
+    """The surface that one camera sees: what meshes and depth maps are made of."""
+
+    depth: Float[Tensor, "h w"]
+    """Along the camera's z axis to where half of the light is taken; 0 where more than half gets through."""
+    normal: Float[Tensor, "h w 3"]
+    """Unit vectors towards the camera, in its axes; 0 where there is no surface."""
+
+    def to(self, device: torch.device | str) -> Surface:
+        return Surface(self.depth.to(device), self.normal.to(device))
+
 
 @dataclass(frozen=True)
 class StepReport:
@@ -297,6 +325,8 @@ class StepReport:
     step: int
     losses: dict[str, Tensor]
     counts: dict[str, int] = field(default_factory=dict)
+    size: str = ""
+    """What the model has become, in words."""
 
 
 @dataclass(frozen=True)
@@ -330,6 +360,15 @@ class Renderer(Protocol):
 
 
 @runtime_checkable
+class SurfaceRenderer(Renderer, Protocol):
+    """A renderer that knows its surfaces better than the mean depth of `render` says."""
+
+    def surface(self, camera: Cameras) -> Surface:
+        """What one camera (no batch dimension) sees first."""
+        ...
+
+
+@runtime_checkable
 class Optimizer(Protocol):
     """The part of `torch.optim.Optimizer` that the trainer needs."""
 
@@ -353,6 +392,46 @@ class Model(Renderer, Protocol):
         """Density control, schedules: whatever happens between two steps."""
         ...
 
+    def size(self) -> str:
+        """How large it has become, a number and a word: "100,000 Gaussians"."""
+        ...
+
     def counts(self) -> dict[str, int]: ...
     def state_dict(self) -> dict[str, Tensor]: ...
     def load_state_dict(self, state: dict[str, Tensor]) -> None: ...
+
+
+@runtime_checkable
+class TakesPixels(Protocol):
+    """A model with `sampling = "pixels"`."""
+
+    @property
+    def pixels_per_step(self) -> int:
+        """Pixels that its next batch should hold."""
+        ...
+
+
+@runtime_checkable
+class HasGaussians(Protocol):
+    """What can be shown and kept as splats."""
+
+    def gaussians(self) -> Gaussians: ...
+
+
+@runtime_checkable
+class HasDensity(Protocol):
+    """What is a cloud of matter: a surface is where its density passes a threshold."""
+
+    def density(self, points: Float[Tensor, "p 3"]) -> Float[Tensor, "p"]:
+        """Opacity gathered per world unit at these places of the world."""
+        ...
+
+    @property
+    def surface_density(self) -> float:
+        """A density that separates inside from outside well."""
+        ...
+
+    @property
+    def bounds(self) -> Float[Tensor, "2 3"]:
+        """Lowest and highest corner of the box of the world that is worth looking at for surfaces."""
+        ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from recon.errors import InputError
@@ -25,12 +26,16 @@ class TrainConfig:
     """Size of the photos in the first steps, as a share of the working resolution."""
     full_resolution_at: float = 0.4
     """Share of training after which photos have their full size; it doubles step by step until then."""
+    steps_each: int = 1500
+    """Most steps at any size smaller than the full one."""
     seed: int = 0
     """Order of the photos."""
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:
             raise InputError(f"{self.steps} training steps are none.", advice="Give at least 1: --steps 7000.")
+        if self.budget is not None and not 0 < self.budget < math.inf:
+            raise InputError(f"{self.budget} s are no time to train.", advice="Give a --budget such as 180s.")
 
     @property
     def limit(self) -> int | None:

@@ -14,12 +14,14 @@ from recon.training.clock import Clock
 from recon.training.config import TrainConfig
 from recon.training.schedule import progress_of, resolution_at
 from recon.training.state import TrainState
-from recon.types import Scene, StepReport
+from recon.types import Batch, Scene, StepReport, TakesPixels
 
 __all__ = ["Paced", "train"]
 
 _MOST_SKIPPED = 10
 """Losses in a row that may be infinite or not a number."""
+_LOOK_EVERY = 16
+"""Steps between two looks at losses that are on a GPU: each look waits for all that was asked of it."""
 
 
 @runtime_checkable
@@ -40,25 +42,26 @@ def train(
     if len(scene.train) == 0:
         raise RunError("There is no photo to train on.", advice="Hold out fewer photos.")
     before = state.elapsed - clock()
-    longest_recent, skipped_in_a_row = 0.0, 0
+    longest_recent, health = 0.0, _Health()
     while not _over(state, config, longest_recent):
         progress = progress_of(config, step=state.step, elapsed=state.elapsed)
         if isinstance(state.model, Paced):
             state.model.pace(progress)
-        scale = resolution_at(config, progress)
-        losses = state.model.train_step(state.sampler.draw(scale), state.step)
-        if _is_finite(losses):
-            skipped_in_a_row = 0
-        else:
-            state.skipped += 1
-            skipped_in_a_row += 1
-            _stop_after_too_many(skipped_in_a_row, state.step)
+        scale = resolution_at(config, progress, step=state.step)
+        losses = state.model.train_step(_draw(state, scale), state.step)
+        health.look_at(losses, state)
         state.model.after_step(state.step)
         state.step += 1
         started, state.elapsed = state.elapsed, before + clock()
         longest_recent = max(0.9 * longest_recent, state.elapsed - started)
-        yield StepReport(state.step, losses, state.model.counts() | {"skipped": state.skipped})
+        yield StepReport(state.step, losses, state.model.counts() | {"skipped": state.skipped}, size=state.model.size())
         state.elapsed = before + clock()
+
+
+def _draw(state: TrainState, scale: float) -> Batch:
+    if isinstance(state.model, TakesPixels):
+        return state.sampler.draw(scale, state.model.pixels_per_step)
+    return state.sampler.draw(scale)
 
 
 def _over(state: TrainState, config: TrainConfig, next_step: float) -> bool:
@@ -68,8 +71,25 @@ def _over(state: TrainState, config: TrainConfig, next_step: float) -> bool:
     return config.budget is not None and state.elapsed + next_step > config.budget
 
 
-def _is_finite(losses: dict[str, Tensor]) -> bool:
-    return bool(torch.isfinite(torch.stack(list(losses.values()))).all())
+class _Health:
+    """Counts losses that are not finite, and stops a training that gives no others any more."""
+
+    def __init__(self) -> None:
+        self._unread: list[Tensor] = []
+        self._in_a_row = 0
+
+    def look_at(self, losses: dict[str, Tensor], state: TrainState) -> None:
+        """Count the steps known to be skipped: at once on the CPU, every few steps on a GPU."""
+        together = torch.stack([loss.detach() for loss in losses.values()])
+        self._unread.append(torch.isfinite(together).all())
+        if together.device.type != "cpu" and len(self._unread) < _LOOK_EVERY:
+            return
+        finite = torch.stack(self._unread).tolist()
+        self._unread = []
+        for each in finite:
+            state.skipped += not each
+            self._in_a_row = 0 if each else self._in_a_row + 1
+            _stop_after_too_many(self._in_a_row, state.step)
 
 
 def _stop_after_too_many(in_a_row: int, step: int) -> None:

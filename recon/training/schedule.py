@@ -19,10 +19,14 @@ def progress_of(config: TrainConfig, *, step: int, elapsed: float) -> float:
     return min(max(by_steps, by_clock), 1.0)
 
 
-def resolution_at(config: TrainConfig, progress: float) -> float:
-    """Scale of the photos: `first_resolution`, doubled at even intervals, 1 from `full_resolution_at` on."""
+def resolution_at(config: TrainConfig, progress: float, *, step: int) -> float:
+    """Scale of the photos: `first_resolution`, doubled at even intervals, 1 from `full_resolution_at` on.
+
+    No scale lasts longer than `steps_each` steps: small photos take little time, so a budget holds tens of thousands of
+    steps on them, and these teach the model their pixels by heart.
+    """
     if progress >= config.full_resolution_at or config.first_resolution >= 1:
         return 1.0
     doublings = max(math.ceil(math.log2(1 / config.first_resolution)), 1)
-    done = int(progress / config.full_resolution_at * doublings)
+    done = max(int(progress / config.full_resolution_at * doublings), step // config.steps_each)
     return min(config.first_resolution * 2**done, 1.0)

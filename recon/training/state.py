@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from recon.sampling import Sampler
+from recon.errors import RunError
+from recon.sampling import PixelSampler, Sampler
 from recon.types import Model, Scene
 
 __all__ = ["TrainState"]
@@ -18,7 +19,7 @@ class TrainState:
     """Changed by training. Saved and loaded between two steps, it goes on as if nothing had happened."""
 
     model: Model
-    sampler: Sampler
+    sampler: Sampler | PixelSampler
     step: int = 0
     elapsed: float = 0.0
     """Seconds of training so far, pauses left out, earlier sessions of a resumed run included."""
@@ -27,16 +28,25 @@ class TrainState:
 
     @classmethod
     def start(cls, model: Model, scene: Scene, *, seed: int = 0) -> TrainState:
-        return cls(model, Sampler(scene, seed=seed))
+        if model.sampling == "pixels":
+            return cls(model, PixelSampler(scene, seed=seed))
+        return cls(model, Sampler(scene, seed=seed, device=getattr(model, "device", "cpu")))
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Tensors only, by names with dots; all of them copies."""
+        """Tensors only, by names with dots; all of them copies. Raises `RunError` rather than give a broken model."""
         state = {
             "step": torch.tensor(self.step),
             "elapsed": torch.tensor(self.elapsed, dtype=torch.float64),
             "skipped": torch.tensor(self.skipped),
         }
-        state |= {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        model = self.model.state_dict()
+        broken = [name for name, value in model.items() if not bool(torch.isfinite(value).all())]
+        if broken:
+            raise RunError(
+                f"After {self.step} steps the model holds what is not a number ({broken[0]}); it was not saved.",
+                advice="Go on from the last checkpoint with --resume, or start again with another --seed.",
+            )
+        state |= {f"model.{name}": value for name, value in model.items()}
         state |= {f"sampler.{name}": value for name, value in self.sampler.state_dict().items()}
         return state
 

@@ -12,7 +12,9 @@ from recon.types import Scene
 __all__ = ["AdaptiveDensity", "GaussianConfig", "GaussianModel", "Mcmc", "Rates", "build_gaussians"]
 
 
-def build_gaussians(config: GaussianConfig, scene: Scene, *, steps: int, seed: int) -> GaussianModel:
+def build_gaussians(
+    config: GaussianConfig, scene: Scene, *, steps: int, seed: int, device: torch.device | str = "cpu"
+) -> GaussianModel:
     """A model of the scene's points, ready to train."""
     first = gaussians_from_scene(
         scene,
@@ -24,5 +26,12 @@ def build_gaussians(config: GaussianConfig, scene: Scene, *, steps: int, seed: i
         generator=torch.Generator().manual_seed(seed),
     )
     return GaussianModel(
-        config, first, extent=scene.extent, views=len(scene), trained=scene.train, steps=steps, seed=seed
+        config,
+        first,
+        extent=scene.extent,
+        cameras=scene.cameras,
+        trained=scene.train,
+        steps=steps,
+        seed=seed,
+        device=device,
     )

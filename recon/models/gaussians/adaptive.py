@@ -53,7 +53,7 @@ def refine_adaptive(
 
 def reset_opacities(store: GaussianStore, *, ceiling: float) -> None:
     """No Gaussian more opaque than `ceiling`, and no momentum in opacity: what is needed recovers, floaters do not."""
-    indices = torch.arange(store.count)
+    indices = torch.arange(store.count, device=store.blocks.device)
     together = store.gather(indices)
     together[:, 10].clamp_(max=math.log(ceiling / (1 - ceiling)))
     write(store.blocks, indices, together)
@@ -74,7 +74,8 @@ def _strongest(gradient: Float[Tensor, "g"], chosen: Bool[Tensor, "g"], room: in
 def _half(parents: Float[Tensor, "m c"], generator: torch.Generator) -> Float[Tensor, "m c"]:
     """A smaller Gaussian at a random place inside each parent."""
     child = parents.clone()
-    step = torch.randn(len(parents), 3, generator=generator) * parents[:, LOG_SCALES].exp()
+    normal = torch.randn(len(parents), 3, generator=generator).to(parents.device)
+    step = normal * parents[:, LOG_SCALES].exp()
     child[:, MEANS] += (_rotations(parents[:, QUATS]) @ step[:, :, None])[:, :, 0]
     child[:, LOG_SCALES] -= math.log(_SHRINK)
     return child

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
 from recon.errors import InputError
 
-__all__ = ["AdaptiveDensity", "GaussianConfig", "Mcmc", "Rates"]
+__all__ = ["AdaptiveDensity", "GaussianConfig", "Mcmc", "Rates", "SurfaceTerms"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Mcmc:
     """Grow to a budget, move dead Gaussians to where they help, explore by noise. Source: Kheradmand et al. 2024."""
 
     refinements: int = 80
-    """How often, over the whole training, Gaussians are moved and added."""
+    """How often, over the whole training, Gaussians are moved and added. 0: the first ones stay."""
     start: float = 0.03
     """Share of training before the first refinement."""
     full: float = 0.5
@@ -57,13 +58,16 @@ class Mcmc:
     scale_pressure: float = 0.01
     """Weight of the mean scale, as a share of the scene's extent, in the loss."""
 
+    def __post_init__(self) -> None:
+        _require_sensible(self, shares=("start", "full", "stop", "dead"))
+
 
 @dataclass(frozen=True)
 class AdaptiveDensity:
     """Clone and split where photos ask for detail, prune what is transparent. Source: Kerbl et al. 2023, AbsGS 2024."""
 
     refinements: int = 60
-    """How often, over the whole training, Gaussians are added and removed."""
+    """How often, over the whole training, Gaussians are added and removed. 0: the first ones stay."""
     start: float = 0.03
     """Share of training before the first refinement."""
     stop: float = 0.6
@@ -81,6 +85,21 @@ class AdaptiveDensity:
     resets: int = 2
     """How often all opacities are pushed down to twice `prune_below` while density changes, so that floaters die."""
 
+    def __post_init__(self) -> None:
+        _require_sensible(self, shares=("start", "stop", "prune_below"))
+
+
+@dataclass(frozen=True)
+class SurfaceTerms:
+    """How strongly surfaces are asked for."""
+
+    flatness: float = 30.0
+    """Weight of the mean least scale of the Gaussians seen, as a share of the scene's extent."""
+    consistency: float = 0.05
+    """Weight of one minus the cosine between rendered normals and those of the rendered depth."""
+    start: float = 0.3
+    """Share of training after which depth and normals have to agree; before, they would agree on nonsense."""
+
 
 @dataclass(frozen=True)
 class GaussianConfig:
@@ -95,11 +114,15 @@ class GaussianConfig:
     bands_by: float = 0.5
     """Share of training after which all bands are on; they come one after another."""
     antialiased: bool = False
-    """Keep brightness when zoomed out (2D Mip filter). Viewers must support it."""
+    """Keep brightness when zoomed out, and no needles when zoomed in (Mip-Splatting). Viewers must support it."""
     ssim_weight: float = 0.2
     """Share of structural similarity in the loss; the rest is the mean absolute error."""
     exposure: bool = False
     """Learn a colour transform per photo: for photos of differing brightness. Where they are even it costs quality."""
+    surface: bool = False
+    """Learn flat Gaussians that lie on surfaces: better meshes, slightly worse pictures, steps of twice the time."""
+    surface_terms: SurfaceTerms = field(default_factory=SurfaceTerms)
+    """What --surface asks for."""
     background: Literal["random", "black", "white"] = "random"
     """What is put behind photos that have transparency, while training."""
     rates: Rates = field(default_factory=Rates)
@@ -111,11 +134,18 @@ class GaussianConfig:
     random_points: int = 10_000
     """Gaussians put at random places when the scene has hardly any points."""
 
+    @property
+    def seconds_per_megapixel(self) -> float:
+        """About what drawing takes on two idle cores: a budget leaves room for it."""
+        return 0.8
+
     def __post_init__(self) -> None:
         least = [("--max-gaussians", self.max_gaussians, 1), ("--random-points", self.random_points, 1)]
         for option, value, smallest in least:
             if value < smallest:
                 raise InputError(f"{option} is {value}.", advice=f"Give at least {smallest}.")
+        if self.surface and not isinstance(self.density, Mcmc):
+            raise InputError("--surface needs the mcmc density.", advice="Leave out adaptive-density.")
         if not 0 <= self.sh_degree <= 3:
             raise InputError(f"--sh-degree is {self.sh_degree}.", advice="Give 0 (matt) to 3 (glossy).")
         shares = [
@@ -128,6 +158,16 @@ class GaussianConfig:
                 raise InputError(f"{option} is {value}.", advice="Give a share between 0 and 1.")
         if not self.initial_scale > 0:
             raise InputError(f"--initial-scale is {self.initial_scale}.", advice="Give a positive factor.")
-        negative = [name for name, rate in vars(self.rates).items() if not rate >= 0]
-        if negative:
-            raise InputError(f"--rates.{negative[0].replace('_', '-')} is negative.", advice="Give 0 or more.")
+        for option, group in (("rates", self.rates), ("surface-terms", self.surface_terms)):
+            negative = [name for name, value in vars(group).items() if not value >= 0]
+            if negative:
+                raise InputError(f"--{option}.{negative[0].replace('_', '-')} is negative.", advice="Give 0 or more.")
+
+
+def _require_sensible(density: Mcmc | AdaptiveDensity, *, shares: tuple[str, ...]) -> None:
+    """Refuse what is negative or not a number, and `shares` above 1."""
+    for name, value in vars(density).items():
+        most = 1.0 if name in shares else math.inf
+        if not (0 <= value <= most and value < math.inf):
+            advice = "Give a share between 0 and 1." if name in shares else "Give 0 or more."
+            raise InputError(f"--{name.replace('_', '-')} is {value:g}.", advice=advice)

@@ -43,6 +43,10 @@ class Density:
         share = 1.0 / max(count, 1)
         return self.config.opacity_pressure * share, self.config.scale_pressure * share / self._extent
 
+    def lower(self, most: int) -> None:
+        """From now on there are at most so many; those there are stay."""
+        self._most = min(self._most, most)
+
     def after_step(
         self, store: GaussianStore, *, step: int, progress: float, position_rate: float, generator: torch.Generator
     ) -> None:

@@ -19,12 +19,13 @@ class Exposure:
     model, which therefore looks right without any exposure, as held-out views and the viewer show it.
     """
 
-    def __init__(self, views: int, trained: tuple[int, ...]) -> None:
-        self.maps = torch.eye(3, 4).repeat(views, 1, 1)
-        self.first = torch.zeros(views, 3, 4)
-        self.second = torch.zeros(views, 3, 4)
+    def __init__(self, views: int, trained: tuple[int, ...], device: torch.device | str = "cpu") -> None:
+        self.maps = torch.eye(3, 4, device=device).repeat(views, 1, 1)
+        self.first = torch.zeros(views, 3, 4, device=device)
+        self.second = torch.zeros(views, 3, 4, device=device)
         self.steps = torch.zeros(views, dtype=torch.long)
-        self._trained = torch.tensor(trained, dtype=torch.long)
+        self._trained = torch.tensor(trained, dtype=torch.long, device=device)
+        self._identity = torch.eye(3, 4, device=device)
 
     def of(self, view: int) -> Float[Tensor, "3 4"]:
         return self.maps[view]
@@ -37,7 +38,7 @@ class Exposure:
         second = self.second[view].lerp_(gradient.square(), 1 - _BETA2)
         direction = (first / (1 - _BETA1**age)) / ((second / (1 - _BETA2**age)).sqrt() + _EPSILON)
         self.maps[view] -= learning_rate * direction
-        drift = self.maps[self._trained].mean(dim=0) - torch.eye(3, 4)
+        drift = self.maps[self._trained].mean(dim=0) - self._identity
         self.maps[self._trained] -= drift
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -49,5 +50,6 @@ class Exposure:
         }
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        self.maps, self.first = state["maps"].clone(), state["first"].clone()
-        self.second, self.steps = state["second"].clone(), state["steps"].clone()
+        device = self.maps.device
+        self.maps, self.first, self.second = (state[name].to(device, copy=True) for name in ("maps", "first", "second"))
+        self.steps = state["steps"].to("cpu", copy=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from recon.models.gaussians.config import Mcmc
@@ -28,11 +28,20 @@ def refine_mcmc(store: GaussianStore, config: Mcmc, *, wanted: int, generator: t
     if len(dead) == store.count or len(dead) + added == 0:
         return {"moved": 0, "added": 0}
     weight = torch.where(alive, opacity, torch.zeros_like(opacity))
-    source = torch.multinomial(weight, len(dead) + added, replacement=True, generator=generator)
+    source = _draw(weight, len(dead) + added, generator)
     _divide(store, source)
     store.replace(dead, store.gather(source[: len(dead)]))
     store.append(store.gather(source[len(dead) :]))
     return {"moved": len(dead), "added": added}
+
+
+def _draw(weight: Float[Tensor, "g"], count: int, generator: torch.Generator) -> Int[Tensor, "m"]:
+    """Indices drawn in proportion to their weight, with replacement, by a generator that is on the CPU."""
+    if weight.device.type == "cpu":
+        return torch.multinomial(weight, count, replacement=True, generator=generator)
+    until = weight.double().cumsum(dim=0)
+    places = torch.rand(count, generator=generator, dtype=torch.float64).to(weight.device) * until[-1]
+    return torch.searchsorted(until, places, right=True).clamp(max=len(weight) - 1)
 
 
 def _divide(store: GaussianStore, source: Int[Tensor, "m"]) -> None:

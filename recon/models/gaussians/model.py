@@ -9,18 +9,25 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from recon.models.gaussians.band_limit import BandLimit
 from recon.models.gaussians.config import GaussianConfig
 from recon.models.gaussians.density import Density
 from recon.models.gaussians.exposure import Exposure
+from recon.models.gaussians.flatness import surface_losses
 from recon.models.gaussians.schedule import active_degree, decayed, plane_rates
 from recon.models.gaussians.store import GaussianStore
 from recon.ops.adam import Moments, adam_step
 from recon.ops.blocks import LANES, pack, unpack
-from recon.ops.photometric import photometric, photometric_with_gradient
-from recon.ops.splat import Frame, splat, splat_backward_adam, splat_forward
-from recon.types import Batch, Cameras, Gaussians, Render
+from recon.ops.moments import moments_for
+from recon.ops.photometric import PhotometricGradient, photometric, photometric_with_gradient
+from recon.ops.splat import Frame, splat, splat_backward, splat_backward_adam, splat_forward
+from recon.ops.surface import splat_surface
+from recon.types import Batch, Cameras, Gaussians, Render, Surface
 
 __all__ = ["GaussianModel"]
+
+_FITS = 0.9
+"""Share of the Gaussians that are kept when memory runs out: sorting and blending take more than they do themselves."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +52,17 @@ class GaussianModel:
         gaussians: Gaussians,
         *,
         extent: float,
-        views: int,
+        cameras: Cameras,
         trained: tuple[int, ...],
         steps: int,
         seed: int,
+        device: torch.device | str = "cpu",
     ) -> None:
         self.config = config
-        self.store = GaussianStore.fresh(pack(gaussians), len(gaussians))
-        self.exposure = Exposure(views, trained) if config.exposure else None
+        self.device = torch.device(device)
+        self.store = GaussianStore.fresh(pack(gaussians).to(self.device), len(gaussians))
+        self.exposure = Exposure(len(cameras), trained, self.device) if config.exposure else None
+        self.band_limit = BandLimit(cameras[list(trained)]) if config.antialiased else None
         self.density = Density(
             config.density, first=len(gaussians), most=config.max_gaussians, extent=extent, seed=seed
         )
@@ -73,7 +83,10 @@ class GaussianModel:
         return active_degree(self._progress, sh_degree=self.config.sh_degree, bands_by=self.config.bands_by)
 
     def train_step(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Forward, loss, backward and Adam in native code. A loss that is not finite changes nothing."""
+        """Forward, loss, backward and Adam in native code. A loss that is not finite changes nothing.
+
+        On a GPU nothing of it waits: the losses are there when they are read.
+        """
         self._arrive(step)
         target, store = self._target(batch), self.store
         frame = splat_forward(
@@ -82,6 +95,7 @@ class GaussianModel:
             sh_degree=self.degree,
             antialiased=self.config.antialiased,
             reuse=self._frame,
+            wait=False,
         )
         self._frame = frame
         loss = photometric_with_gradient(
@@ -95,8 +109,11 @@ class GaussianModel:
             mask=target.mask,
         )
         losses = self._terms(loss.l1, loss.ssim)
-        if not bool(torch.isfinite(loss.loss)):
+        looks = self.device.type == "cpu" or self.config.surface  # on a GPU a look waits; there the kernel looks
+        if looks and not bool(torch.isfinite(loss.loss)):
             return losses
+        if self.config.surface:
+            return losses | self._surface_step(batch, target, frame, loss, step)
         opacity_pull, scale_pull = self.density.pulls(store.count)
         splat_backward_adam(
             frame,
@@ -109,10 +126,39 @@ class GaussianModel:
             stats=store.stats if self.density.wants_statistics else None,
             regularise_opacity=opacity_pull,
             regularise_scale=scale_pull,
+            loss=loss.loss,
         )
         if loss.exposure is not None:
             self._step_exposure(batch, loss.exposure)
         return losses
+
+    def _surface_step(
+        self, batch: Batch, target: _Target, frame: Frame, loss: PhotometricGradient, step: int
+    ) -> dict[str, Tensor]:
+        """The rest of a training step where surfaces are asked for: their gradient joins that of the pictures."""
+        store, config = self.store, self.config
+        seen = frame.seen(len(store.blocks) * LANES)
+        gradient = splat_backward(frame, store.blocks, grad_rgb=loss.rgb, grad_alpha=loss.alpha)
+        leaf = store.blocks.clone().requires_grad_()
+        terms = surface_losses(
+            leaf,
+            batch.cameras,
+            target.rgb,
+            seen,
+            terms=config.surface_terms,
+            extent=self._extent,
+            progress=self._progress,
+            antialiased=config.antialiased,
+        )
+        torch.stack(list(terms.values())).sum().backward()
+        assert leaf.grad is not None
+        if bool(leaf.grad.isfinite().all()):
+            gradient += leaf.grad
+        self._regularise(gradient, seen)
+        adam_step(store.blocks, gradient, store.moments, learning_rates=self._rates(), step=step + 1, seen=seen)
+        if loss.exposure is not None:
+            self._step_exposure(batch, loss.exposure)
+        return {name: term.detach() for name, term in terms.items()}
 
     def autograd_step(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """`train_step` through autograd: the same numbers within rounding, slower. Where other losses can join."""
@@ -145,16 +191,23 @@ class GaussianModel:
         return {"photometric": loss.detach()}
 
     def after_step(self, step: int) -> None:
-        """Noise, density control."""
+        """Noise, density control, and a bound on the scales where aliasing is fought."""
+        refined = self.density.refined
         rate = decayed(self.config.rates.position * self._extent, self.config.rates.position_end, self._progress)
         self.density.after_step(
             self.store, step=step, progress=self._progress, position_rate=rate, generator=self._generator
         )
+        if self.band_limit is not None:
+            self.band_limit.after_step(self.store, step=step, changed=self.density.refined != refined)
 
     @torch.no_grad()
     def render(self, cameras: Cameras, pixels: Tensor | None = None) -> Render:
-        """Image of one camera, or the pixels of it in which `pixels` lie. No exposure: the mean photo's."""
+        """Image of one camera, or the pixels of it in which `pixels` lie. No exposure: the mean photo's.
+
+        It is where the camera is, whatever device trains the model.
+        """
         image = splat(self.store.blocks, cameras, sh_degree=self.degree, antialiased=self.config.antialiased)
+        image = image.to(cameras.cam_from_world.device)
         if pixels is None:
             return image
         x, y = pixels.long().unbind(dim=-1)
@@ -164,38 +217,67 @@ class GaussianModel:
             depth=None if image.depth is None else image.depth[y, x],
         )
 
+    def surface(self, camera: Cameras) -> Surface:
+        """Median depth and normals of one camera's view."""
+        seen = splat_surface(self.store.blocks, camera, antialiased=self.config.antialiased)
+        return seen.to(camera.cam_from_world.device)
+
+    def make_do(self) -> int:
+        """Memory ran out: give back what can be given, and keep to nine tenths of the Gaussians. How many those are."""
+        self._frame = None
+        fits = max(int(_FITS * self.store.count), 1)
+        opacity = self.store.plane(10)
+        if fits < self.store.count:
+            gone = torch.ones(self.store.count, dtype=torch.bool, device=opacity.device)
+            gone[opacity.topk(fits).indices] = False
+            self.store.remove(gone)
+        self.density.lower(fits)
+        return fits
+
     def gaussians(self) -> Gaussians:
-        """What was learnt, in the world frame."""
-        return unpack(self.store.blocks, self.store.count, antialiased=self.config.antialiased)
+        """What was learnt, in the world frame, on the CPU."""
+        return unpack(self.store.blocks.cpu(), self.store.count, antialiased=self.config.antialiased)
+
+    def size(self) -> str:
+        return f"{self.store.count:,} Gaussians"
 
     def counts(self) -> dict[str, int]:
         return {"gaussians": self.store.count, "sh_degree": self.degree}
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Everything that the next step depends on, as tensors of their own."""
+        """Everything that the next step depends on, as tensors of their own, on the CPU."""
         store = self.store
         state = {
-            "blocks": store.blocks.clone(),
-            "moments.first": store.moments.first.clone(),
-            "moments.second": store.moments.second.clone(),
-            "stats": store.stats.clone(),
+            "blocks": store.blocks.to("cpu", copy=True),
+            "moments.first": store.moments.first.to("cpu", copy=True),
+            "moments.second": store.moments.second.to("cpu", copy=True),
+            "stats": store.stats.to("cpu", copy=True),
             "count": torch.tensor(store.count),
             "progress": torch.tensor(self._progress, dtype=torch.float64),
             "generator": self._generator.get_state(),
         }
         state |= {f"density.{name}": value for name, value in self.density.state_dict().items()}
-        if self.exposure is not None:
-            state |= {f"exposure.{name}": value for name, value in self.exposure.state_dict().items()}
+        for name, part in self._optional_parts():
+            state |= {f"{name}.{key}": value for key, value in part.state_dict().items()}
         return state
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        moments = Moments(first=state["moments.first"].clone(), second=state["moments.second"].clone())
-        self.store = GaussianStore(state["blocks"].clone(), moments, state["stats"].clone(), int(state["count"]))
+        moments = Moments(state["moments.first"].clone(), state["moments.second"].clone())
+        blocks, stats = (state[name].to(self.device, copy=True) for name in ("blocks", "stats"))
+        self.store = GaussianStore(blocks, moments_for(moments, self.device), stats, int(state["count"]))
+        self.store.check()
+        if not 0 <= float(state["progress"]) <= 1:
+            raise ValueError("its progress is no share of training")
         self._progress = float(state["progress"])
         self._generator.set_state(state["generator"])
         self.density.load_state_dict(_below("density.", state))
-        if self.exposure is not None:
-            self.exposure.load_state_dict(_below("exposure.", state))
+        for name, part in self._optional_parts():
+            theirs = {key: value.to(self.device) for key, value in _below(f"{name}.", state).items()}
+            part.load_state_dict(theirs)
+
+    def _optional_parts(self) -> list[tuple[str, Exposure | BandLimit]]:
+        parts = [("exposure", self.exposure), ("band_limit", self.band_limit)]
+        return [(name, part) for name, part in parts if part is not None]
 
     def _arrive(self, step: int) -> None:
         if not self._paced:
@@ -212,12 +294,15 @@ class GaussianModel:
     def _target(self, batch: Batch) -> _Target:
         transparent = batch.alpha is not None
         return _Target(
-            rgb=batch.rgb.permute(2, 0, 1).contiguous(),
-            alpha=batch.alpha,
-            mask=batch.mask,
-            background=self._background() if transparent else None,
+            rgb=self._here(batch.rgb.permute(2, 0, 1).contiguous()),
+            alpha=None if batch.alpha is None else self._here(batch.alpha),
+            mask=None if batch.mask is None else self._here(batch.mask),
+            background=self._here(self._background()) if transparent else None,
             exposure=None if self.exposure is None else self.exposure.of(batch.indices[0]),
         )
+
+    def _here(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self.device, non_blocking=True)
 
     def _background(self) -> Float[Tensor, "3"]:
         match self.config.background:
@@ -232,7 +317,8 @@ class GaussianModel:
         assert self.exposure is not None
         rates = self.config.rates
         rate = decayed(rates.exposure, rates.end, self._progress)
-        self.exposure.step(batch.indices[0], gradient, learning_rate=rate)
+        # On a GPU nobody has looked yet whether the loss is a number.
+        self.exposure.step(batch.indices[0], gradient.nan_to_num(0.0, 0.0, 0.0), learning_rate=rate)
 
     def _regularise(self, gradient: Float[Tensor, "b c 16"], seen: Tensor) -> None:
         """Add what the fused step adds: the pull on opacity and scales of Gaussians that were seen."""

@@ -35,9 +35,17 @@ class GaussianStore:
     count: int
 
     @classmethod
-    def fresh(cls, blocks: Float[Tensor, "b c 16"], count: int) -> GaussianStore:
-        moments = Moments(first=torch.zeros_like(blocks), second=torch.zeros_like(blocks))
+    def fresh(cls, blocks: Float[Tensor, "b c 16"], count: int, *, coded: bool | None = None) -> GaussianStore:
+        """With no momentum; `coded` moments take a byte each, and are the GPU's."""
+        moments = Moments.zeros_like(blocks, coded=blocks.device.type == "cuda" if coded is None else coded)
         return cls(blocks, moments, blocks.new_zeros(len(blocks), 3, LANES), count)
+
+    def check(self) -> None:
+        """Raise `ValueError` unless all tensors are of so many Gaussians."""
+        blocks = -(-self.count // LANES)
+        tensors = (self.blocks, self.moments.first, self.moments.second, self.stats)
+        if self.count < 1 or any(len(tensor) != blocks for tensor in tensors):
+            raise ValueError(f"its tensors are not of {self.count} Gaussians")
 
     @property
     def padding(self) -> Float[Tensor, "c"]:
@@ -62,19 +70,16 @@ class GaussianStore:
         if len(together) == 0:
             return
         nothing = torch.zeros_like(together)
-        first = append(self.moments.first, self.count, nothing)
-        second = append(self.moments.second, self.count, nothing)
-        self.stats = append(self.stats, self.count, nothing[:, :3])
-        self.blocks = append(self.blocks, self.count, together, padding=self.padding)
-        self.moments = Moments(first=first, second=second)
-        self.count += len(together)
+        first, second = (append(part, self.count, nothing.to(part.dtype)) for part in self._momentum)
+        stats = append(self.stats, self.count, nothing[:, :3])
+        blocks = append(self.blocks, self.count, together, padding=self.padding)
+        self._become(blocks, Moments(first, second), stats, self.count + len(together))
 
     def remove(self, gone: Bool[Tensor, "g"]) -> None:
         """Drop Gaussians; the others keep momentum, statistics and order."""
-        self.moments = Moments(first=remove(self.moments.first, gone), second=remove(self.moments.second, gone))
-        self.stats = remove(self.stats, gone)
-        self.blocks = remove(self.blocks, gone, padding=self.padding)
-        self.count -= int(gone.sum())
+        moments = Moments(*(remove(part, gone) for part in self._momentum))
+        blocks = remove(self.blocks, gone, padding=self.padding)
+        self._become(blocks, moments, remove(self.stats, gone), self.count - int(gone.sum()))
 
     def replace(self, indices: Int[Tensor, "m"], together: Float[Tensor, "m c"]) -> None:
         """Put other Gaussians in the place of these, with no momentum."""
@@ -82,9 +87,8 @@ class GaussianStore:
         self.forget_momentum(indices)
 
     def forget_momentum(self, indices: Int[Tensor, "m"]) -> None:
-        nothing = self.blocks.new_zeros(self.blocks.shape[1])
-        write(self.moments.first, indices, nothing)
-        write(self.moments.second, indices, nothing)
+        for part in self._momentum:
+            write(part, indices, part.new_zeros(part.shape[1]))
 
     def gather(self, indices: Int[Tensor, "m"]) -> Float[Tensor, "m c"]:
         return gather(self.blocks, indices)
@@ -92,8 +96,15 @@ class GaussianStore:
     def sort(self) -> None:
         """Bring neighbours in space together, so that whole blocks are outside a view."""
         order = morton_order(self.planes(slice(0, 3)))
-        first = blocks_from_rows(gather(self.moments.first, order))
-        second = blocks_from_rows(gather(self.moments.second, order))
-        self.stats = blocks_from_rows(gather(self.stats, order))
-        self.blocks = blocks_from_rows(gather(self.blocks, order), padding=self.padding)
-        self.moments = Moments(first=first, second=second)
+        moments = Moments(*(blocks_from_rows(gather(part, order)) for part in self._momentum))
+        stats = blocks_from_rows(gather(self.stats, order))
+        blocks = blocks_from_rows(gather(self.blocks, order), padding=self.padding)
+        self._become(blocks, moments, stats, self.count)
+
+    @property
+    def _momentum(self) -> tuple[Tensor, Tensor]:
+        return self.moments.first, self.moments.second
+
+    def _become(self, blocks: Tensor, moments: Moments, stats: Tensor, count: int) -> None:
+        """All at once, or not at all: memory may run out before the last of them is made."""
+        self.blocks, self.moments, self.stats, self.count = blocks, moments, stats, count

@@ -1,0 +1,15 @@
+"""The radiance field of 2020."""
+
+from __future__ import annotations
+
+from recon.models.classic.config import ClassicNerfConfig, ClassicRates
+from recon.models.classic.model import ClassicNerfModel
+from recon.models.rays.bounds import choose_bounds
+from recon.types import Scene
+
+__all__ = ["ClassicNerfConfig", "ClassicNerfModel", "ClassicRates", "build_classic"]
+
+
+def build_classic(config: ClassicNerfConfig, scene: Scene, *, steps: int, seed: int) -> ClassicNerfModel:
+    """Two networks for the part of the world that the scene's photos show, ready to train."""
+    return ClassicNerfModel(config, choose_bounds(scene, config.scene, near=config.near), steps=steps, seed=seed)

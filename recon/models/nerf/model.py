@@ -1,0 +1,231 @@
+"""A hash-grid radiance field that learns from single pixels of all photos."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recon.models.nerf.config import NerfConfig
+from recon.models.nerf.field import Field
+from recon.models.nerf.occupancy import Occupancy
+from recon.models.rays.bounds import Bounds
+from recon.models.rays.cast import Rays, rays_of
+from recon.models.rays.exposure import Gains
+from recon.models.rays.image import Seen, render_rays
+from recon.models.rays.learned import rate_at
+from recon.models.rays.target import Target, colour_loss, entropy
+from recon.ops.composite import Composited, composite, distortion
+from recon.ops.march import Samples, march
+from recon.ops.place import place_samples
+from recon.types import Batch, Cameras, Render, Scene
+
+__all__ = ["NerfModel"]
+
+_RENDERED = 1 << 17
+"""Samples looked at together where nothing is learnt."""
+_FEWEST_RAYS, _MOST_RAYS = 64, 1 << 15
+
+
+class NerfModel:
+    """A `Model` (recon.types). `pace` says how far training is; without it, `steps` does."""
+
+    sampling: Literal["images", "pixels"] = "pixels"
+
+    def __init__(self, config: NerfConfig, scene: Scene, bounds: Bounds, *, steps: int, seed: int) -> None:
+        self.config = config
+        self._scene, self._seed = scene, seed
+        self._generator = torch.Generator().manual_seed(seed)
+        self._build(bounds)
+        self.gains = Gains(len(scene), scene.train) if config.exposure else None
+        self._steps = max(steps, 1)
+        self._progress, self._paced = 0.0, False
+        self._rays = min(max(config.samples // config.detail.steps_across, _FEWEST_RAYS), _MOST_RAYS)
+        self._sampled, self._begun = 0, False
+
+    @property
+    def pixels_per_step(self) -> int:
+        """As many as the wanted number of samples is enough for, judged by the step before."""
+        return self._rays
+
+    def pace(self, progress: float) -> None:
+        """From now on training is this far, 0 to 1; for runs whose number of steps is not known in advance."""
+        self._progress, self._paced = progress, True
+
+    def train_step(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        """Forward, loss, backward and Adam. A loss or gradient that is not finite changes nothing."""
+        self._arrive(step)
+        rays = rays_of(batch)
+        samples = self._march(rays, at_most=2 * self.config.samples, jitter=(self._seed, step))
+        self._budget(len(rays), samples)
+        rays, samples = _whole(rays, samples)
+        target = Target.of(batch, self.config.background, self._generator).first(len(rays))
+        leaf = self.field.leaf()
+        gains = None if self.gains is None else self.gains.leaf()
+        seen = self._look(rays, samples, leaf)
+        losses = self._losses(seen, samples, target, _factors(self.gains, gains, batch, len(rays)))
+        loss = torch.stack(list(losses.values())).sum()
+        told = {name: value.detach() for name, value in losses.items()}
+        if not bool(torch.isfinite(loss)):
+            return told
+        loss.backward()
+        gradient = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
+        if not bool(torch.isfinite(gradient).all()):  # what broke in the tables passed through the networks
+            self.field.forget_gradient()
+            return told | {"gradient": gradient.new_tensor(torch.nan)}
+        self.field.step(gradient, rate=self._rate(self.config.rates.field))
+        if self.gains is not None and gains is not None and gains.grad is not None:
+            self.gains.step(gains.grad, self._rate(self.config.rates.exposure))
+        return told
+
+    def after_step(self, step: int) -> None:
+        """Look again where the scene is empty."""
+        self.occupancy.update(step + 1, self.field.density, seed=self._seed)
+
+    def render(self, cameras: Cameras, pixels: Tensor | None = None) -> Render:
+        """Image of one camera, or `pixels` of it. No exposure: the mean photo's."""
+
+        def look(rays: Rays) -> Seen:
+            samples = self._march(rays, at_most=_RENDERED, jitter=None)
+            rays, samples = _whole(rays, samples)
+            seen = self._look(rays, samples)
+            return Seen(seen.rgb, seen.alpha, seen.depth)
+
+        return render_rays(look, cameras, pixels, at_once=1 << 14)
+
+    def density(self, points: Float[Tensor, "p 3"]) -> Float[Tensor, "p"]:
+        """Opacity gathered per world unit at these places of the world."""
+        return self.field.density(points)
+
+    @property
+    def surface_density(self) -> float:
+        """Where two steps of a ray lose half of the light."""
+        return 0.35 / self._step
+
+    @property
+    def bounds(self) -> Float[Tensor, "2 3"]:
+        return self.field.bounds.corners()
+
+    def size(self) -> str:
+        return f"{self.field.grid.entries:,} table entries"
+
+    def counts(self) -> dict[str, int]:
+        return {"rays": self._rays, "samples": self._sampled, "occupied_permille": round(1000 * self.occupancy.share)}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Everything that the next step depends on, as tensors of their own."""
+        state = {
+            "bounds": self.field.bounds.numbers(),
+            "progress": torch.tensor(self._progress, dtype=torch.float64),
+            "generator": self._generator.get_state(),
+            "rays": torch.tensor(self._rays),
+            "sampled": torch.tensor(self._sampled),
+            "begun": torch.tensor(self._begun),
+        }
+        for part, values in (("field", self.field), ("occupancy", self.occupancy)):
+            state |= {f"{part}.{name}": value for name, value in values.state_dict().items()}
+        if self.gains is not None:
+            state |= {f"gains.{name}": value for name, value in self.gains.learned.state_dict().items()}
+        return state
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self._build(Bounds.from_numbers(state["bounds"]))
+        self.field.load_state_dict(_below("field.", state))
+        self.occupancy.load_state_dict(_below("occupancy.", state))
+        if self.gains is not None:
+            self.gains.learned.load_state_dict(_below("gains.", state))
+        self._progress, self._begun = float(state["progress"]), bool(state["begun"])
+        self._rays, self._sampled = int(state["rays"]), int(state["sampled"])
+        self._generator.set_state(state["generator"])
+
+    def _build(self, bounds: Bounds) -> None:
+        config = self.config
+        self._step = 2 * bounds.radius / config.detail.steps_across
+        self.field = Field(bounds, config.detail, precision=config.precision, generator=self._generator)
+        self.occupancy = Occupancy(bounds, cells=config.detail.occupancy, step=self._step)
+
+    def _arrive(self, step: int) -> None:
+        if not self._paced:
+            self._progress = min(step / self._steps, 1.0)
+        if not self._begun:
+            self.occupancy.carve(self._scene, near=self.config.near)
+            self._begun = True
+
+    def _rate(self, start: float) -> float:
+        return rate_at(start, self.config.rates.end, self._progress)
+
+    def _march(self, rays: Rays, *, at_most: int, jitter: tuple[int, int] | None) -> Samples:
+        bounds = self.field.bounds
+        return march(
+            rays.origins,
+            rays.directions,
+            self.occupancy.cubes,
+            step=self._step,
+            cone=self._step / bounds.radius if bounds.contract else 0.0,
+            near=self.config.near,
+            far=bounds.far,
+            max_samples=max(at_most, 16 * self.config.detail.steps_across),
+            jitter=jitter,
+        )
+
+    def _budget(self, rays: int, samples: Samples) -> None:
+        """Rays of the next step: changed by no more than half of what this one had."""
+        self._sampled = len(samples)
+        per_ray = max(len(samples), 1) / max(samples.complete, 1)
+        wanted = min(max(self.config.samples / per_ray, 0.5 * rays), 1.5 * rays)
+        self._rays = min(max(round(wanted), _FEWEST_RAYS), _MOST_RAYS)
+
+    def _look(self, rays: Rays, samples: Samples, leaf: Float[Tensor, "w"] | None = None) -> Composited:
+        bounds = self.field.bounds
+        placed = place_samples(
+            rays.origins,
+            rays.directions,
+            samples,
+            center=bounds.center,
+            radius=bounds.radius,
+            contract=bounds.contract,
+            cone_radius=rays.width if self.config.antialiased else None,
+        )
+        shine = min(self._progress / max(self.config.shine_by, 1e-6), 1.0)
+        matter = self.field.at(placed, samples, rays.directions, leaf, shine=shine)
+        return composite(matter.density, matter.rgb, samples)
+
+    def _losses(
+        self, seen: Composited, samples: Samples, target: Target, factors: Float[Tensor, "r 3"] | None
+    ) -> dict[str, Tensor]:
+        weights = self.config.losses
+        rgb = seen.rgb if factors is None else seen.rgb * factors
+        losses = {"colour": colour_loss(rgb, seen.alpha, target, weights.kind)}
+        if weights.distortion > 0 and len(samples) > 0:
+            losses["distortion"] = weights.distortion * distortion(seen.weights, _drawn_in(samples), scale=1.0).mean()
+        if weights.entropy > 0:
+            losses["entropy"] = weights.entropy * entropy(seen.alpha)
+        return losses
+
+
+def _whole(rays: Rays, samples: Samples) -> tuple[Rays, Samples]:
+    """Only the rays that have all their samples."""
+    if samples.complete == len(rays):
+        return rays, samples
+    offsets = samples.offsets[: samples.complete + 1]
+    return rays[: samples.complete], Samples(offsets, samples.rays, samples.t0, samples.t1, samples.complete)
+
+
+def _drawn_in(samples: Samples) -> Samples:
+    """Distances t as t / (1 + t): what is far counts as little as it is small to the eye."""
+    t0, t1 = samples.t0 / (1 + samples.t0), samples.t1 / (1 + samples.t1)
+    return Samples(samples.offsets, samples.rays, t0, t1, samples.complete)
+
+
+def _factors(
+    gains: Gains | None, leaf: Float[Tensor, "w"] | None, batch: Batch, rays: int
+) -> Float[Tensor, "r 3"] | None:
+    if gains is None or leaf is None or batch.camera_of is None:
+        return None
+    return gains.of(leaf, torch.tensor(batch.indices)[batch.camera_of[:rays]])
+
+
+def _below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

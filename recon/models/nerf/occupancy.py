@@ -1,0 +1,124 @@
+"""Where the scene is empty: nerfacc's occupancy grid holds and updates it, our marching reads it.
+
+Letters: `c` cubes, `k` cells along a cube's side, `p` points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import grid_sample, max_pool2d
+
+from recon.models.rays.bounds import Bounds
+from recon.ops.march import OccupancyCubes
+from recon.types import Cameras, Scene
+
+__all__ = ["Occupancy"]
+
+_EVERY = 16
+"""Steps between two updates. Source: Mueller et al. 2022, appendix E.2."""
+_FORGET = 0.8
+"""Source: the same."""
+_EMPTY = 0.01
+"""Opacity gathered in one step under which a cell counts as empty. Source: the same."""
+_REACH = 1.3
+"""Half a cell's diagonal, and half as much again for cells nearer to a camera than most; in cells."""
+_UNSEEN = 2
+"""Photos that must see nothing at a cell's place before it is given up for good."""
+
+
+class Occupancy:
+    """Mutable, as the field is. Cells that no training camera sees, or that photos show to be empty, stay empty."""
+
+    def __init__(self, bounds: Bounds, *, cells: int, step: float) -> None:
+        from nerfacc.estimators.occ_grid import OccGridEstimator
+
+        self._bounds, self._step = bounds, step
+        low, high = bounds.corners()
+        self._grid: Any = OccGridEstimator([*low.tolist(), *high.tolist()], cells, bounds.doublings)
+        self._grid.binaries.fill_(True)
+
+    @property
+    def cubes(self) -> OccupancyCubes:
+        return OccupancyCubes(self._grid.binaries, self._bounds.center, self._bounds.radius)
+
+    @property
+    def share(self) -> float:
+        """Of the cells, those that hold something."""
+        return float(self._grid.binaries.float().mean())
+
+    def carve(self, scene: Scene, *, near: float) -> None:
+        """Give up what no training camera sees and, where photos are cut out, what they show to be empty."""
+        grid = self._grid
+        chosen = scene.cameras[list(scene.train)]
+        size = torch.stack([chosen.width, chosen.height], dim=-1)
+        lens = torch.zeros(len(chosen), 3, 3)
+        lens[:, 0, 0], lens[:, 1, 1] = (chosen.focal / size).unbind(dim=-1)
+        lens[:, :2, 2], lens[:, 2, 2] = chosen.center / size, 1.0
+        world_from_cam = torch.linalg.inv(chosen.cam_from_world)[:, :3]
+        grid.mark_invisible_cells(lens, world_from_cam, width=1, height=1, near_plane=near)
+        if scene.transparent and not self._bounds.contract:
+            self._cut_out(scene)
+        kept = grid.occs.reshape(grid.binaries.shape) >= 0
+        if bool(kept.any()):
+            grid.binaries = kept
+        else:  # nothing would be left to learn in
+            grid.occs.zero_()
+
+    def update(self, step: int, density: Callable[[Float[Tensor, "p 3"]], Float[Tensor, "p"]], *, seed: int) -> None:
+        """Look again at some cells, now and then; at all of them in the first few hundred steps.
+
+        `density` is per world unit.
+        """
+        if step % _EVERY != 0:
+            return
+
+        def opacity(points: Float[Tensor, "p 3"]) -> Float[Tensor, "p 1"]:
+            away = (points - torch.tensor(self._bounds.center)).abs().amax(dim=-1) / self._bounds.radius
+            return (density(points) * self._step * away.clamp(min=1))[:, None]
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed * 1_000_003 + step)  # nerfacc draws from torch's own generator
+            self._grid.update_every_n_steps(
+                step, opacity, occ_thre=_EMPTY, ema_decay=_FORGET, warmup_steps=256, n=_EVERY
+            )
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"occs": self._grid.occs.clone(), "binaries": self._grid.binaries.clone()}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        if state["occs"].shape != self._grid.occs.shape:
+            raise RuntimeError("the occupancy grid has another size")
+        self._grid.occs, self._grid.binaries = state["occs"].clone(), state["binaries"].clone()
+
+    def _cut_out(self, scene: Scene) -> None:
+        grid = self._grid
+        low, high = self._bounds.corners()
+        centers = low + (grid.grid_coords + 0.5) / grid.resolution * (high - low)
+        cell = float((high - low).max()) / int(grid.resolution.max())
+        empty = torch.zeros(len(centers), dtype=torch.int32)
+        for view in scene.train:
+            alpha = scene.images[view].alpha
+            if alpha is not None:
+                empty += _shows_nothing(scene.cameras[view], alpha, centers, cell)
+        grid.occs[empty >= _UNSEEN] = -1.0
+
+
+def _shows_nothing(camera: Cameras, alpha: Tensor, centers: Float[Tensor, "p 3"], cell: float) -> Tensor:
+    """Whether the picture is wholly transparent where a cell around each centre could be seen."""
+    seen = centers @ camera.cam_from_world[:3, :3].T + camera.cam_from_world[:3, 3]
+    middle = max(float(seen[:, 2].median()), 1e-3)
+    reach = int(_REACH * cell * float(camera.focal.max()) / middle) + 1
+    covered = (alpha > 0).float()[None, None]
+    for kernel, padding in (((1, 2 * reach + 1), (0, reach)), ((2 * reach + 1, 1), (reach, 0))):
+        covered = max_pool2d(covered, kernel, stride=1, padding=padding)
+    places = (seen[:, :2] / seen[:, 2:].clamp(min=1e-6) * camera.focal + camera.center) / torch.stack(
+        [camera.width, camera.height]
+    )
+    inside = (places > 0).all(dim=-1) & (places < 1).all(dim=-1) & (seen[:, 2] > 0)
+    found = grid_sample(covered, (places * 2 - 1)[None, None], mode="nearest", align_corners=False)[0, 0, 0]
+    return inside & (found == 0)

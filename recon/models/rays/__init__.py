@@ -1,0 +1,1 @@
+"""What models that look along rays share: the rays, what they should see, and images made of them."""

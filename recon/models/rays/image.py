@@ -1,0 +1,50 @@
+"""Whole images of a model that answers rays, some at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recon.models.rays.cast import Rays, cast, pixel_centers
+from recon.types import Cameras, Render
+
+__all__ = ["Seen", "render_rays"]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What some rays see."""
+
+    rgb: Float[Tensor, "r 3"]
+    """Premultiplied."""
+    alpha: Float[Tensor, "r"]
+    distance: Float[Tensor, "r"]
+    """Sum of weight times distance along the ray."""
+
+    def __len__(self) -> int:
+        return len(self.alpha)
+
+
+@torch.no_grad()
+def render_rays(
+    look: Callable[[Rays], Seen], cameras: Cameras, pixels: Float[Tensor, "r 2"] | None, *, at_once: int
+) -> Render:
+    """What one camera sees, everywhere or at `pixels`. `look` answers the first of the rays it gets, at least one."""
+    rays = cast(cameras, pixel_centers(cameras) if pixels is None else pixels)
+    parts, done = [], 0
+    while done < len(rays):
+        parts.append(look(rays[done : done + at_once]))
+        done += len(parts[-1])
+    rgb, alpha, distance = (
+        torch.cat([getattr(part, name) for part in parts]) if parts else rays.origins.new_zeros(0, *shape)
+        for name, shape in (("rgb", (3,)), ("alpha", ()), ("distance", ()))
+    )
+    depth = distance / alpha.clamp(min=1e-6) * rays.forward
+    if pixels is not None:
+        return Render(rgb, alpha, depth)
+    size = (int(cameras.height), int(cameras.width))
+    return Render(rgb.reshape(*size, 3), alpha.reshape(size), depth.reshape(size))
