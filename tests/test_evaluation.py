@@ -6,7 +6,8 @@ import pytest
 import torch
 from room import InMemory
 
-from recon.evaluation import evaluate, psnr, ssim
+from recon.evaluation import evaluate
+from recon.likeness import psnr, ssim
 from recon.types import Cameras, Picture, Render, Scene
 
 

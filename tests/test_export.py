@@ -13,18 +13,24 @@ import torch
 from room import Room
 
 from recon.errors import InputError, RunError
+from recon.export.importance import seen_weights
 from recon.export.orbit import orbit_cameras, write_video
-from recon.export.splats import export_splats, moved, splat_format
+from recon.export.splat_renderer import SplatRenderer
+from recon.export.splats import export_splats
+from recon.export.table import kind_of
 from recon.export.views import picture_names, write_views
+from recon.export.work import Work
 from recon.geometry import look_at
+from recon.io.frames import FRAMES, FrameName
 from recon.io.ply import read_ply
 from recon.io.ply_header import read_header
+from recon.io.splats.asset import SplatAsset
+from recon.io.splats.turning import placed
 from recon.ops.blocks import pack
 from recon.ops.splat import splat
 from recon.report import Comparison, Outcome, write_report
 from recon.types import (
     Cameras,
-    Gaussians,
     LeftOut,
     Metrics,
     Points,
@@ -53,61 +59,134 @@ def silent(done: float, text: str) -> None:
 BLACK = torch.zeros(3)
 
 
-def test_moved_gaussians_look_the_same_from_moved_cameras(room: Room) -> None:
+def test_placed_gaussians_look_the_same_from_moved_cameras(room: Room) -> None:
     gaussians, camera = room.gaussians(sh_degree=1), room.cameras[1]
     b_from_a = torch.tensor([[2.5, 0, 0, 1.0], [0, 2.5, 0, -2.0], [0, 0, 2.5, 0.5], [0, 0, 0, 1]])
     pose_in_b = camera.cam_from_world.double() @ torch.linalg.inv(b_from_a.double())
     pose_in_b[:3] *= 2.5  # camera frames are measured in the units of b, too
     before = splat(pack(gaussians), camera, sh_degree=1)
-    after = splat(pack(moved(gaussians, b_from_a)), replace(camera, cam_from_world=pose_in_b.float()), sh_degree=1)
+    after = splat(
+        pack(placed(gaussians, b_from_a.double().numpy())),
+        replace(camera, cam_from_world=pose_in_b.float()),
+        sh_degree=1,
+    )
     difference = (after.rgb - before.rgb).abs()
     assert float(difference.quantile(0.95)) < 1e-3
     assert float(difference.max()) < 0.1  # a flat Gaussian at the edge of a tile or of visibility
+
+
+class Shown(SplatRenderer):
+    """A trained model of Gaussians."""
 
 
 def test_exported_splats_are_in_the_frame_of_the_input(room: Room, tmp_path: Path) -> None:
     input_from_world = torch.tensor([[0.5, 0, 0, 100.0], [0, 0.5, 0, 0], [0, 0, 0.5, -3], [0, 0, 0, 1]])
     scene = replace(room.scene(), input_from_world=input_from_world)
     gaussians = room.gaussians()
-    export_splats(gaussians, scene, tmp_path / "scene.ply")
+    written = export_splats(Work(Shown(gaussians), scene), tmp_path / "scene.ply", silent)
     read = read_ply(tmp_path / "scene.ply")
     torch.testing.assert_close(read.means, gaussians.means * 0.5 + torch.tensor([100.0, 0, -3]), atol=1e-5, rtol=0)
     torch.testing.assert_close(read.log_scales, gaussians.log_scales + math.log(0.5), atol=1e-6, rtol=0)
     assert torch.equal(read.quats, gaussians.quats)
     assert read_header(tmp_path / "scene.ply").note("up") == "0 0 1"
+    assert written.facts["frame"] == "input"
+    assert [file.name for file in tmp_path.iterdir()] == ["scene.ply"]
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_exports_in_every_frame_look_like_the_model(room: Room, tmp_path: Path, frame: FrameName) -> None:
+    input_from_world = torch.tensor([[2.0, 0, 0, 1.0], [0, 2, 0, -4], [0, 0, 2, 3], [0, 0, 0, 1]])
+    scene = replace(room.scene(), input_from_world=input_from_world)
+    work = Work(Shown(room.gaussians(sh_degree=3)), scene, frame=frame)
+    written = export_splats(work, tmp_path / "scene.ply", silent)
+    assert written.facts["frame"] == frame
+    assert written.facts["psnr"] > 45  # float32 positions at the edges of tiles
+    assert read_header(tmp_path / "scene.ply").note("frame") == frame
 
 
 def test_gaussians_that_no_program_can_show_are_left_out(room: Room, tmp_path: Path) -> None:
     gaussians = room.gaussians()
     means, sh = gaussians.means.clone(), gaussians.sh.clone()
     means[3, 1], sh[5, 0, 2] = math.nan, math.inf
-    written = export_splats(replace(gaussians, means=means, sh=sh), room.scene(), tmp_path / "scene.ply")
-    assert len(written) == len(read_ply(tmp_path / "scene.ply")) == len(gaussians) - 2
+    work = Work(Shown(replace(gaussians, means=means, sh=sh)), room.scene())
+    written = export_splats(work, tmp_path / "scene.ply", silent)
+    assert written.facts["gaussians"] == len(read_ply(tmp_path / "scene.ply")) == len(gaussians) - 2
 
 
-def test_an_unknown_ending_is_refused_before_any_work() -> None:
-    with pytest.raises(InputError, match=r"cannot write scene\.xyz"):
-        splat_format(Path("a/scene.xyz"))
-    assert splat_format(Path("SCENE.PLY")) == ".ply"
-
-
-def test_a_file_that_reads_back_differently_is_reported(
+def test_a_file_that_shows_another_scene_is_not_kept(
     room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from recon.export import splats
 
-    def shifted(path: Path) -> Gaussians:
-        gaussians = read_ply(path)
-        return replace(gaussians, means=gaussians.means + 1e-6)
+    read = splats.read_splats
 
-    monkeypatch.setitem(splats._READERS, ".ply", shifted)
-    with pytest.raises(RunError, match="does not read back"):
-        export_splats(room.gaussians(), room.scene(), tmp_path / "scene.ply")
+    def shifted(path: Path) -> SplatAsset:
+        asset = read(path)
+        return replace(asset, gaussians=replace(asset.gaussians, means=asset.gaussians.means + 0.1))
+
+    monkeypatch.setattr(splats, "read_splats", shifted)
+    (tmp_path / "scene.glb").write_text("an older export")
+    for name, said in (("scene.ply", "does not read back"), ("scene.glb", "worse than the model")):
+        with pytest.raises(RunError, match=said):
+            export_splats(Work(Shown(room.gaussians()), room.scene()), tmp_path / name, silent)
+    assert [file.name for file in tmp_path.iterdir()] == ["scene.glb"]
+    assert (tmp_path / "scene.glb").read_text() == "an older export"
+
+
+def test_an_interrupted_export_leaves_no_half_file(room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(done: float, text: str) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("scene.ply", "scene.spz", "scene.sog"):
+        with pytest.raises(KeyboardInterrupt):
+            export_splats(Work(Shown(room.gaussians()), room.scene()), tmp_path / name, interrupted)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "most"), [("a.ply", 60_000), ("a.spz", 12_000), ("a.splat", 20_000)])
+def test_a_size_budget_is_kept(room: Room, tmp_path: Path, name: str, most: int) -> None:
+    gaussians = room.gaussians(sh_degree=1)
+    work = Work(Shown(gaussians), room.scene(), max_bytes=most)
+    written = export_splats(work, tmp_path / name, silent)
+    assert 0.5 * most < (tmp_path / name).stat().st_size <= most
+    assert written.facts["gaussians"] <= len(gaussians)
+
+
+def test_what_is_pruned_first_is_what_no_camera_sees(room: Room) -> None:
+    gaussians = room.gaussians()
+    means = gaussians.means.clone()
+    means[4] = torch.tensor([1e3, 1e3, 1e3])
+    weights = seen_weights(replace(gaussians, means=means), room.cameras)
+    assert weights[4] == 0
+    assert float(weights.median()) > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("scene.ply", "splats"), ("a/SCENE.PLY", "splats"), ("x.spz", "splats"), ("orbit.mp4", "video")]
+)
+def test_a_files_name_says_what_it_becomes(name: str, kind: str) -> None:
+    assert kind_of(Path(name)).name == kind
+
+
+def test_an_unknown_ending_is_refused_before_any_work() -> None:
+    with pytest.raises(InputError, match=r"cannot write scene\.xyz\. It writes splats: \.ply"):
+        kind_of(Path("a/scene.xyz"))
+    with pytest.raises(InputError, match=r"cannot write scene\.ply as video"):
+        kind_of(Path("scene.ply"), "video")
 
 
 def test_pictures_are_named_after_their_photos() -> None:
     assert picture_names(["a/1.jpg", "b.c.PNG", "d"]) == ["a/1.png", "b.c.png", "d.png"]
     assert picture_names(["1.jpg", "1.png", "2.jpg"]) == ["1.jpg.png", "1.png.png", "2.png"]
+    assert picture_names(["1.jpg", "1.png", "1.jpg.jpg"]) == ["1.jpg.png", "1.png.png", "1.jpg.jpg.png"]
+
+
+def test_pictures_stay_in_their_folder_whatever_their_photos_are_called() -> None:
+    photos = ["/home/me/1.jpg", "../../1.jpg", "a/../../b/1.jpg", "..", "/", "//1.jpg"]
+    names = picture_names(photos)
+    assert names[:3] == ["home/me/1.png", "1.jpg.png", "a/b/1.png"]
+    assert len(set(names)) == len(photos)
+    assert all(not name.startswith("/") and ".." not in name.split("/") for name in names)
 
 
 def test_rendered_views_are_what_the_model_shows_over_the_background(room: Room, tmp_path: Path) -> None:
@@ -222,7 +301,7 @@ def outcome(name: str = "scene", scores: tuple[float, ...] = (30.0, 20.0)) -> Ou
         metrics=Metrics(mean, 0.9 if scores else math.nan, views, 0.1),
         comparisons=tuple(Comparison(view.name, view.psnr, view.ssim, picture, picture) for view in views),
         steps=100,
-        gaussians=12345,
+        size="12,345 Gaussians",
         stages=(("train", 1.5, 10**9),),
         records=tuple({"step": step, "losses": {"l1": 1 / step}} for step in range(1, 9)),
     )

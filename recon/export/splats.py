@@ -1,71 +1,118 @@
-"""Gaussians into a file, in the frame the input came in."""
+"""Gaussians into a file, in the frame the input came in or another, and the promise that the file shows them."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from recon.errors import InputError, RunError
-from recon.io.ply import read_ply, write_ply
-from recon.types import Gaussians, Scene
+from recon.export.agreement import Agreement, compare
+from recon.export.fitting import fitted
+from recon.export.importance import seen_weights
+from recon.export.splat_renderer import SplatRenderer
+from recon.export.work import Progress, Work, Written
+from recon.io.disk import unwritable
+from recon.io.splats.asset import SplatAsset
+from recon.io.splats.formats import SplatFormat, format_of, frame_for, read_splats, write_splats
+from recon.io.splats.turning import placed
+from recon.types import Gaussians, HasGaussians
 
-__all__ = ["export_splats", "moved", "splat_format"]
+__all__ = ["export_splats", "finite_gaussians"]
 
-_WRITERS: dict[str, Callable[..., None]] = {".ply": write_ply}
-_READERS: dict[str, Callable[[Path], Gaussians]] = {".ply": read_ply}
-
-
-def splat_format(path: Path) -> str:
-    """The suffix, when splats can be written so; raises `InputError` before any work is done otherwise."""
-    suffix = path.suffix.lower()
-    if suffix not in _WRITERS:
-        raise InputError(
-            f"recon cannot write {path.name}: it writes {', '.join(sorted(_WRITERS))}.",
-            advice="Give the file one of these endings.",
-        )
-    return suffix
+_SAME = 60.0
+"""dB at which no byte of a picture differs by more than one."""
+_MOST_LOSS = 0.5
+"""dB that a lossless file may lose. Rounding costs a thousandth of it; a wrong turn or a lost column costs all."""
 
 
-def export_splats(gaussians: Gaussians, scene: Scene, path: Path) -> Gaussians:
-    """Write world-frame `gaussians` in the input frame, read the file back and compare; what was written.
+def export_splats(work: Work, path: Path, progress: Progress) -> Written:
+    """Write, read back, render from the held-out cameras and compare with the model; only then the file gets its name.
 
     Gaussians with a number that is not finite are left out: no program can show them.
     """
-    suffix = splat_format(path)
-    kept = moved(_finite(gaussians), scene.input_from_world)
-    _WRITERS[suffix](kept, path, up=[float(value) for value in scene.up])
-    read = _READERS[suffix](path)
-    if not all(
-        torch.equal(getattr(read, name), getattr(kept, name).cpu())
-        for name in ("means", "quats", "log_scales", "opacity_logits", "sh")
-    ):
-        raise RunError(f"{path} does not read back as it was written.", advice="Check the disk and export again.")
-    return kept
+    known = format_of(path, to_write=True)
+    finite = finite_gaussians(work)
+    asset = _splats_of(work, finite, path)
+    everything = len(asset)
+    if work.max_bytes is not None:
+        weights = seen_weights(finite, work.scene.cameras[list(work.scene.train)])
+        asset = fitted(asset, path.name, work.max_bytes, weights)
+    with _unchecked(path) as unchecked:
+        write_splats(asset, unchecked)
+        size = unchecked.stat().st_size
+        read = read_splats(unchecked)
+        broken = len(finite) < len(work.model.gaussians()) if isinstance(work.model, HasGaussians) else False
+        shown = replace(work, model=SplatRenderer(finite)) if broken else work  # one NaN spoils whole pictures
+        agreement = compare(shown, read.gaussians, work.output_from_world(asset.frame), progress)
+        if len(asset) == everything and read.gaussians.sh_degree == asset.gaussians.sh_degree:
+            _check(known, path, asset.gaussians, read.gaussians, agreement)
+    frame = asset.frame or "input"
+    same = "same as the model" if agreement.psnr >= _SAME else f"{agreement.psnr:.1f} dB like the model"
+    facts = {
+        "format": known.name,
+        "gaussians": len(asset),
+        "sh_degree": read.gaussians.sh_degree,
+        "frame": frame,
+        "psnr": round(agreement.psnr, 2),
+        "loss": round(agreement.loss, 3),
+        "loss_measured": agreement.measured,
+        "views": agreement.views,
+    }
+    says = f"{len(asset)} Gaussians, {size / 1e6:.1f} MB, frame {frame}, {same}, {agreement.loss:.2f} dB lost"
+    return Written(says, facts)
 
 
-def moved(gaussians: Gaussians, b_from_a: Float[Tensor, "4 4"]) -> Gaussians:
-    """Gaussians of frame a in frame b, which differ by a translation and a uniform scale only.
-
-    Without a rotation, quaternions and spherical harmonics stay. Sums are taken in double precision: a georeferenced
-    frame has its origin far away.
-    """
-    exact = b_from_a.double().to(gaussians.means.device)
-    scale = float(exact[0, 0])
-    return replace(
-        gaussians,
-        means=(gaussians.means.double() * scale + exact[:3, 3]).float(),
-        log_scales=(gaussians.log_scales.double() + math.log(scale)).float(),
-    )
+def _splats_of(work: Work, gaussians: Gaussians, path: Path) -> SplatAsset:
+    """The model's Gaussians as they will lie in `path`."""
+    up = tuple(float(value) for value in work.scene.up)
+    in_input = placed(gaussians, work.output_from_world(None))
+    asset = SplatAsset(in_input, None, up)  # pyright: ignore[reportArgumentType] - three numbers
+    frame = frame_for(path, asset, work.frame)
+    return asset if frame is None else asset.in_frame(frame)
 
 
-def _finite(gaussians: Gaussians) -> Gaussians:
+def finite_gaussians(work: Work) -> Gaussians:
+    """The model's Gaussians but for those that are not finite."""
+    if not isinstance(work.model, HasGaussians):
+        raise InputError(
+            "There are no splats to write: the run's model is of another kind.",
+            advice="Make pictures or a film of it: recon render. Splats come from recon train ... gaussians.",
+        )
+    gaussians = work.model.gaussians()
     names = ("means", "quats", "log_scales", "opacity_logits", "sh")
-    rows = [getattr(gaussians, name).detach().flatten(1 if name != "opacity_logits" else 0) for name in names]
-    good = torch.stack([row.isfinite().all(dim=-1) if row.ndim > 1 else row.isfinite() for row in rows]).all(dim=0)
-    return replace(gaussians, **{name: getattr(gaussians, name).detach()[good] for name in names})
+    columns = [getattr(gaussians, name).detach().flatten(1 if name != "opacity_logits" else 0) for name in names]
+    rows = [column.isfinite().all(dim=-1) if column.ndim > 1 else column.isfinite() for column in columns]
+    good = torch.stack(rows).all(dim=0)
+    return replace(gaussians, **{name: getattr(gaussians, name).detach()[good].cpu() for name in names})
+
+
+@contextmanager
+def _unchecked(path: Path) -> Iterator[Path]:
+    """A name beside with the same ending; the file there takes the place of `path` when the block ends well."""
+    unchecked = path.with_name(f"unchecked.{path.name}")
+    try:
+        yield unchecked
+        os.replace(unchecked, path)
+    except BaseException as error:
+        with suppress(OSError):
+            unchecked.unlink()
+        if isinstance(error, OSError):
+            raise unwritable(path, error) from error
+        raise
+
+
+def _check(known: SplatFormat, path: Path, written: Gaussians, read: Gaussians, agreement: Agreement) -> None:
+    names = ("means", "quats", "log_scales", "opacity_logits", "sh")
+    bits = all(torch.equal(getattr(read, name), getattr(written, name).cpu()) for name in names)
+    if known.name == "3DGS PLY" and not bits:
+        raise RunError(f"{path} does not read back as it was written.", advice="Check the disk and export again.")
+    if known.lossless and not agreement.loss <= _MOST_LOSS:
+        raise RunError(
+            f"{path} would show the scene {agreement.loss:.1f} dB worse than the model does, so it was not kept.",
+            advice="Numbers too large for the format do this: export without --frame, or in COLMAP's own frame.",
+        )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import chain, count
 from pathlib import Path, PurePosixPath
 
 import torch
@@ -43,9 +45,21 @@ def write_views(
 
 
 def picture_names(photos: Sequence[str]) -> list[str]:
-    """`a/b.jpg` becomes `a/b.png`; where that would make two the same, `a/b.jpg.png`."""
-    short = [str(PurePosixPath(name).with_suffix(".png")) for name in photos]
-    return [name if short.count(name) == 1 else f"{photo}.png" for name, photo in zip(short, photos, strict=True)]
+    """`a/b.jpg` becomes `a/b.png`; where that would make two the same, `a/b.jpg.png`. None leads out of a folder."""
+    inside = [_inside(photo) for photo in photos]
+    short = Counter(str(photo.with_suffix(".png")) for photo in inside)
+    names: dict[str, None] = {}  # in order
+    for photo in inside:
+        brief, numbered = str(photo.with_suffix(".png")), (f"{photo}.{again}.png" for again in count(2))
+        wanted = chain([brief] if short[brief] == 1 else [], [f"{photo}.png"], numbered)
+        names[next(name for name in wanted if name not in names)] = None
+    return list(names)
+
+
+def _inside(photo: str) -> PurePosixPath:
+    """The name without what leads elsewhere: other programs write whole paths, or `../`, into their models."""
+    parts = [part for part in PurePosixPath(photo).parts if part.strip("/") not in ("", "..")]
+    return PurePosixPath(*parts or ["photo"])
 
 
 @torch.no_grad()

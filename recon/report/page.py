@@ -70,7 +70,8 @@ class Outcome:
     comparisons: tuple[Comparison, ...]
     """Of the held-out photos, in the order to show them."""
     steps: int
-    gaussians: int
+    size: str
+    """What the model has become, a number and a word."""
     stages: tuple[tuple[str, float, int], ...]
     """Name, seconds, bytes of memory at most."""
     records: tuple[dict[str, Any], ...]
@@ -95,7 +96,7 @@ def write_report(outcome: Outcome, path: Path) -> None:
         f"<body><main>{''.join(sections)}</main></body></html>\n"
     )
     try:
-        path.write_text(page, encoding="utf-8")
+        path.write_text(page, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise unwritable(path, error) from error
 
@@ -110,10 +111,11 @@ def _heading(outcome: Outcome) -> str:
 
 def _figures(outcome: Outcome) -> str:
     error = outcome.reconstruction.mean_reprojection_error
+    amount, _, what = outcome.size.partition(" ")
     figures = [
         (_number(outcome.metrics.psnr, 2, " dB"), "PSNR on held-out photos"),
         (_number(outcome.metrics.ssim, 3), "SSIM on held-out photos"),
-        (f"{outcome.gaussians:,}", "Gaussians"),
+        (amount, what),
         (f"{outcome.steps:,}", "training steps"),
         (_number(error, 2, " px"), "reprojection error of the poses"),
     ]
@@ -153,7 +155,7 @@ def _pair(shown: Comparison) -> str:
 
 
 def _curve(outcome: Outcome) -> str:
-    drawn = loss_curve([(record["step"], sum(record["losses"].values())) for record in outcome.records])
+    drawn = loss_curve([(record["step"], sum(record.get("losses", {}).values())) for record in outcome.records])
     return f"<h2>Loss</h2><div class='card'>{drawn}</div>" if drawn else ""
 
 
