@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import os
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 from recon.cli.console import Console
 from recon.cli.interruption import interrupt_on_termination
-from recon.errors import ReconError
+from recon.errors import InputError, ReconError
 from recon.io.disk import advice_on, cause_of, is_mendable, undone_by
 
 __all__ = ["INTERRUPTED", "Talk", "run_command"]
@@ -34,9 +35,12 @@ class Talk:
 def run_command(name: str, arguments: Sequence[str], started: float) -> int:
     """Run the command `name`; the exit code. `started`, of `time.monotonic`, is when budgets begin to count."""
     console = Console(quiet="--quiet" in arguments, started=started)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name from some file may be more than the terminal shows
     interrupt_on_termination()
     try:
-        module = importlib.import_module(f"recon.cli.{name}")
+        _check_text(arguments)
+        module = importlib.import_module(f"recon.cli.{name.replace('-', '_')}")
         prepare = getattr(module, "arguments", list)
         options = _parse(module.Options, name, prepare(arguments))
         result: dict[str, Any] | None = module.run(options, console)
@@ -58,6 +62,16 @@ def run_command(name: str, arguments: Sequence[str], started: float) -> int:
         file = "A file" if error.filename is None else os.fsdecode(error.filename)
         console.error(f"{file} could not be {undone_by(error)}: {cause_of(error)}.", advice_on(error))
         return 2
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    """Paths are written into files of UTF-8, where a name in another encoding cannot stand."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            shown = os.fsencode(argument).decode(errors="backslashreplace")
+            raise InputError(f"{shown} is no valid UTF-8.", advice="Rename the file or folder.") from None
 
 
 def _parse(options: type, name: str, arguments: Sequence[str]) -> Any:

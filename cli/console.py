@@ -56,6 +56,10 @@ class Console:
         if not self.quiet:
             self._print(text)
 
+    def insist(self, text: str) -> None:
+        """Said even to those who asked for quiet: nothing happens until they do something."""
+        self._print(text)
+
     def warn(self, text: str) -> None:
         if not self.quiet:
             self._print(f"note: {text}")

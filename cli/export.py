@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,34 +12,83 @@ import tyro
 
 from recon.cli.command import Talk
 from recon.cli.console import Console
-from recon.cli.opening import open_run
-from recon.export.splats import export_splats, splat_format
+from recon.cli.opening import TrainedRun, has_all_photos, open_run, scene_to_look_at
+from recon.cli.size import bytes_of
+from recon.errors import InputError
+from recon.export.table import KindName, kind_of
+from recon.export.work import Work
+from recon.io.disk import unwritable
+from recon.io.frames import FrameName
+from recon.io.run import Run
+from recon.mesh.config import MeshConfig
 
-__all__ = ["Options", "run"]
+__all__ = ["Options", "run", "work_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options(Talk):
-    """A run as a file other programs open.
+    """A run as files other programs open.
 
-    In the frame the photos' poses came in. Every file is read back and compared before the command says it is done.
+    In the frame the photos' poses came in. Every splat file is read back, rendered from the held-out cameras and
+    compared with the model before it gets its name: what was lost is printed, and kept in the run.
     """
 
     folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """A folder that recon train wrote. The photos are not needed."""
     to: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE...")]
-    """Files to write; the ending says what. .ply: splats with all their colours, 240 MB for a million."""
+    """Files to write; the ending says what. Splats: .ply (everything, 250 MB for a million), .compressed.ply, .spz (a
+    tenth), .sog (a twentieth), .splat, .glb. A film around the scene: .mp4. With mesh in the name: .glb, .obj, .ply.
+    With cloud: .ply, .pcd. Depth maps: depth.npz or the folder depth. COLMAP with pictures: the folder colmap."""
+    kind: Annotated[KindName | None, tyro.conf.arg(name="as")] = None
+    """What the files shall be, where their endings leave a choice. Without it, a word in the name says so."""
+    frame: FrameName | None = None
+    """How the axes shall lie, with gravity along one of them. Without it, those of the input. SPZ and glTF prescribe
+    opengl, and get it."""
+    max_size: Annotated[str | None, tyro.conf.arg(metavar="SIZE")] = None
+    """Most bytes of each splat file, such as 8MB: what contributes least to the photos' views is left out."""
+    mesh: MeshConfig = field(default_factory=MeshConfig)
+    """How meshes are made."""
 
 
 def run(options: Options, console: Console) -> dict[str, Any]:
-    for path in options.to:
-        splat_format(path)
+    kinds = [kind_of(path, options.kind) for path in options.to]
+    if len(set(options.to)) < len(options.to):
+        raise InputError("--to names a file twice.", advice="Give each file a name of its own.")
+    max_bytes = None if options.max_size is None else bytes_of(options.max_size)
     opened = open_run(options.folder)
+    work = replace(work_of(opened, frame=options.frame, max_bytes=max_bytes), mesh=options.mesh)
     files = []
-    for path in options.to:
+    for path, kind in zip(options.to, kinds, strict=True):
         with console.stage("export") as stage:
-            written = export_splats(opened.model.gaussians(), opened.scene, path)
-            size = path.stat().st_size
-            stage.result = f"{path}: {len(written)} Gaussians, {size / 1e6:.1f} MB, read back the same"
-        files.append({"file": str(path), "gaussians": len(written), "bytes": size})
+            written = kind.write(work, path, stage.progress)
+            stage.result = f"{path}: {written.says}"
+        described = {"file": str(path), "kind": kind.name, "bytes": _size(path), **written.facts}
+        _remember(opened.run, described)
+        files.append(described)
     return {"run": str(options.folder), "files": files}
+
+
+def work_of(opened: TrainedRun, *, frame: FrameName | None = None, max_bytes: int | None = None) -> Work:
+    """What exports of a run start from; its photos where they still lie."""
+    return Work(
+        model=opened.model,
+        scene=scene_to_look_at(opened),
+        background=opened.background,
+        has_photos=has_all_photos(opened),
+        frame=frame,
+        max_bytes=max_bytes,
+    )
+
+
+def _size(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.rglob("*")) if path.is_dir() else path.stat().st_size
+
+
+def _remember(run: Run, described: dict[str, Any]) -> None:
+    """A line in the run for every file that came out of it."""
+    line = json.dumps({"time": datetime.now(UTC).isoformat(timespec="seconds"), **described})
+    try:
+        with run.exports_log.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    except OSError as error:
+        raise unwritable(run.exports_log, error) from error

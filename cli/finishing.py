@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch.nn.functional import interpolate
 
 from recon.cli.console import Console
 from recon.cli.preparing import Prepared
-from recon.evaluation import evaluate, photo_over_background
+from recon.evaluation import evaluate
 from recon.export.splats import export_splats
 from recon.export.views import render_picture
+from recon.export.work import Work
 from recon.io.run import Run
-from recon.models.gaussians import GaussianModel
+from recon.likeness import photo_over_background
 from recon.report import Comparison, Outcome, write_report
 from recon.training import TrainState
-from recon.types import Metrics, Renderer
+from recon.types import HasGaussians, Metrics, Renderer
 
 __all__ = ["finish", "together"]
 
@@ -26,22 +28,35 @@ _SHOWN_SIDE = 400
 """Pixels of the longest side of a picture in the report."""
 
 
-def finish(run: Run, prepared: Prepared, state: TrainState, console: Console) -> Metrics:
-    """Scores of the held-out photos; splat.ply and report.html lie in the run."""
+def finish(
+    run: Run,
+    prepared: Prepared,
+    state: TrainState,
+    console: Console,
+    *,
+    between: Callable[[], None] = lambda: None,
+) -> Metrics:
+    """Scores of the held-out photos; report.html lies in the run, and splat.ply of a model that has splats.
+
+    `between` is called between any two parts of the work.
+    """
     scene, model = prepared.scene, state.model
     with console.stage("evaluate") as stage:
         scores = []
         for done, index in enumerate(scene.test):
             stage.progress(done / len(scene.test), scene.names[index])
             scores.append(evaluate(model, scene, [index]))
+            between()
         metrics = together(scores)
         held_out = f"PSNR {metrics.psnr:.2f} dB, SSIM {metrics.ssim:.3f} on {len(scores)} held-out photos"
         stage.result = held_out if scores else "no photo was held out"
-    assert isinstance(model, GaussianModel)
-    with console.stage("export") as stage:
-        path = run.exports / "splat.ply"
-        written = export_splats(model.gaussians(), scene, path)
-        stage.result = f"{path}: {len(written)} Gaussians, {path.stat().st_size / 1e6:.1f} MB, read back the same"
+    if isinstance(model, HasGaussians):
+        background = torch.full((3,), 1.0 if scene.transparent else 0.0)
+        with console.stage("export") as stage:
+            path = run.exports / "splat.ply"
+            work = Work(model, scene, background, has_photos=True)
+            stage.result = f"{path}: {export_splats(work, path, stage.progress).says}"
+    between()
     with console.stage("report") as stage:
         outcome = Outcome(
             name=run.folder.resolve().name,
@@ -51,7 +66,7 @@ def finish(run: Run, prepared: Prepared, state: TrainState, console: Console) ->
             metrics=metrics,
             comparisons=_comparisons(model, prepared, metrics),
             steps=state.step,
-            gaussians=len(written),
+            size=state.model.size(),
             stages=tuple((stage.name, stage.seconds, stage.peak_memory) for stage in console.stages),
             records=tuple(run.read_metrics()),
         )
@@ -63,7 +78,7 @@ def finish(run: Run, prepared: Prepared, state: TrainState, console: Console) ->
 def _comparisons(model: Renderer, prepared: Prepared, metrics: Metrics) -> tuple[Comparison, ...]:
     """The worst held-out views first, rendered and shrunk to the size they are shown at."""
     scene = prepared.scene
-    background = torch.full((3,), 1.0 if prepared.transparent else 0.0)
+    background = torch.full((3,), 1.0 if scene.transparent else 0.0)
     worst_first = sorted(metrics.views, key=lambda view: (not math.isnan(view.psnr), view.psnr))
     comparisons = []
     for view in worst_first[:_COMPARED]:

@@ -36,10 +36,11 @@ def run(options: Options, console: Console) -> dict[str, Any]:
 def _describe(path: Path) -> dict[str, Any]:
     from recon.io.colmap import is_colmap
     from recon.io.posed import find_posed
+    from recon.io.splats.formats import is_splat_file
 
     if not path.exists():
         raise InputError(f"{path} does not exist.", advice="Check the path.")
-    if path.suffix.lower() == ".ply":
+    if is_splat_file(path) and not path.is_dir():
         return _splats(path)
     if (path / "config.toml").is_file():
         return _run(path)
@@ -59,7 +60,7 @@ def _run(path: Path) -> dict[str, Any]:
     from recon.io.run import Run
 
     run = Run.open(path)
-    config = run.read_config()
+    config = {name: table for name, table in run.read_config().items() if isinstance(table, dict)}
     records = run.read_metrics()
     found = {
         "kind": "run",
@@ -73,32 +74,50 @@ def _run(path: Path) -> dict[str, Any]:
         "exports": sorted(file.name for file in run.exports.glob("*")),
     }
     if records:
-        found |= {name: records[-1].get(name) for name in ("step", "gaussians", "seconds")}
+        found |= {name: value for name, value in records[-1].items() if name not in ("losses", "memory")}
     return found
 
 
 def _splats(path: Path) -> dict[str, Any]:
-    from recon.io.ply import read_ply
-    from recon.io.ply_header import read_header
+    from recon.io.splats.formats import format_of, read_splats
 
-    header = read_header(path)
-    if "f_dc_0" not in header.names and "packed_position" not in header.names:
-        kind = "mesh" if header.faces > 0 else "point cloud"
-        return {"kind": kind, "path": str(path), "points": header.count, "faces": header.faces}
-    gaussians = read_ply(path)
-    if len(gaussians) == 0:
-        return {"kind": "splats", "path": str(path), "gaussians": 0}
-    return {
+    other = _no_splats(path)
+    if other is not None:
+        return other
+    known, asset = format_of(path), read_splats(path)
+    found = {
         "kind": "splats",
         "path": str(path),
-        "gaussians": len(gaussians),
-        "sh_degree": gaussians.sh_degree,
-        "antialiased": gaussians.antialiased,
-        "up": header.note("up"),
-        "lowest": [round(float(value), 4) for value in gaussians.means.amin(dim=0)],
-        "highest": [round(float(value), 4) for value in gaussians.means.amax(dim=0)],
+        "format": known.name,
+        "gaussians": len(asset),
+        "sh_degree": asset.gaussians.sh_degree,
+        "antialiased": asset.gaussians.antialiased,
+        "frame": asset.frame,
+        "up": None if asset.up is None else " ".join(f"{value:.9g}" for value in asset.up),
         "bytes": path.stat().st_size,
+        "notes": list(asset.notes),
     }
+    if len(asset) > 0:
+        means = asset.gaussians.means
+        found["lowest"] = [round(float(value), 4) for value in means.amin(dim=0)]
+        found["highest"] = [round(float(value), 4) for value in means.amax(dim=0)]
+    return found
+
+
+def _no_splats(path: Path) -> dict[str, Any] | None:
+    """What a file is that could hold splats by its ending and holds a mesh or points."""
+    from recon.io.ply_header import read_header
+    from recon.io.splats.gltf import holds_splats
+
+    if path.suffix.lower() == ".glb":
+        return None if holds_splats(path) else {"kind": "mesh", "path": str(path), "bytes": path.stat().st_size}
+    if path.suffix.lower() != ".ply":
+        return None
+    header = read_header(path)
+    if header.elements[0].name == "chunk" or "f_dc_0" in header.names:
+        return None
+    kind = "mesh" if header.faces > 0 else "point cloud"
+    return {"kind": kind, "path": str(path), "points": header.count, "faces": header.faces}
 
 
 def _posed(kind: str, path: Path, reconstruction: Any) -> dict[str, Any]:

@@ -20,6 +20,9 @@ COMMANDS = {
     "eval": "How good a run is, on the photos it never saw.",
     "render": "Pictures from a run: its photos' views, or an orbit as a video.",
     "export": "A run as a file other programs open.",
+    "convert": "A splat file in another format or frame.",
+    "mesh-eval": "How near a mesh is to the truth.",
+    "bench": "How right and how fast recon is on this machine.",
     "view": "Orbit a run or a splat file in the browser.",
     "info": "What a run, splat file, COLMAP model or photo folder is.",
 }
@@ -29,6 +32,14 @@ __all__ = ["COMMANDS", "main"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. 0 done, 2 something you can mend, 130 interrupted."""
+    try:
+        return _main(argv)
+    except KeyboardInterrupt:  # while the program is loaded, or again while it ends
+        print("recon: Interrupted.", file=sys.stderr)
+        return 130
+
+
+def _main(argv: Sequence[str] | None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     started = STARTED if argv is None else time.monotonic()
     if len(arguments) == 0 or arguments[0] in ("-h", "--help", "help"):
@@ -47,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _help() -> str:
-    rows = "\n".join(f"  {name:<8}{what}" for name, what in COMMANDS.items())
+    rows = "\n".join(f"  {name:<11}{what}" for name, what in COMMANDS.items())
     return f"""usage: recon COMMAND [OPTIONS]
 
 Photos in, a 3D scene to orbit and keep out. Start with:

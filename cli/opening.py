@@ -4,32 +4,40 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from recon.cli.kept import Kept, read_kept
 from recon.errors import InputError, RunError
+from recon.io.moved import missing_masks, missing_photos, with_photos_in
 from recon.io.pictures import Source, load_picture
 from recon.io.run import Run
 from recon.io.scene import load_scene
-from recon.io.scene_file import missing_photos, read_reconstruction, read_scene, with_photos_in
-from recon.io.settings import from_plain
+from recon.io.scene_file import read_reconstruction, read_scene
 from recon.io.undistort import pinhole_of
-from recon.models import GaussianConfig, build_model
-from recon.models.gaussians import GaussianModel
-from recon.types import Picture, Reconstruction, Scene
+from recon.models import build_model
+from recon.training import TrainState
+from recon.types import Model, Picture, Reconstruction, Scene
 
-__all__ = ["TrainedRun", "load_model", "open_run", "scene_to_look_at", "scene_with_photos"]
+__all__ = [
+    "TrainedRun",
+    "has_all_photos",
+    "load_state",
+    "open_run",
+    "posed_again",
+    "scene_to_look_at",
+    "scene_with_photos",
+]
 
 
 class _OnDemand:
-    """Pictures that are read when somebody looks at them; gray where the photo is no longer to be had."""
+    """Pictures, without masks, that are read when somebody looks; gray where the photo is no longer to be had."""
 
     def __init__(self, reconstruction: Reconstruction, image_size: int) -> None:
         views = sorted(reconstruction.views, key=lambda view: view.name)
-        self._sources = [Source(v.path, v.mask, v.lens, pinhole_of(v.lens, image_size)) for v in views]
+        self._sources = [Source(v.path, None, v.lens, pinhole_of(v.lens, image_size)) for v in views]
 
     def __len__(self) -> int:
         return len(self._sources)
@@ -47,53 +55,55 @@ class TrainedRun:
     run: Run
     scene: Scene
     """Without pictures."""
-    model: GaussianModel
-    config: dict[str, Any]
+    model: Model
+    config: Kept
     step: int
 
     @property
     def background(self) -> Float[Tensor, "3"]:
         """What evaluation compares over: white where photos have transparency, black elsewhere."""
-        return torch.full((3,), 1.0 if self.config["scene"]["transparent"] else 0.0)
+        return torch.full((3,), 1.0 if self.config.scene.transparent else 0.0)
 
 
 def open_run(folder: Path) -> TrainedRun:
     run = Run.open(folder)
-    config = run.read_config()
     if not run.has_checkpoint:
         raise RunError(f"{folder} has no checkpoint yet.", advice=f"Train it: recon train --resume {folder}.")
+    config = read_kept(run)
     scene = read_scene(run.scene)
-    state = run.load_checkpoint()
-    return TrainedRun(run, scene, load_model(config, scene, state, folder), config, int(state["step"]))
+    model = build_model(config.options.model, scene, steps=1)
+    state = TrainState.start(model, scene)
+    load_state(run, state)
+    return TrainedRun(run, scene, model, config, state.step)
+
+
+def load_state(run: Run, state: TrainState) -> None:
+    """Where the run's checkpoint left off; raises `RunError` when it is of another model than the run's config.toml."""
+    held = run.load_checkpoint(like=state.state_dict())
+    try:
+        state.load_state_dict({name: value for name, value in held.items() if isinstance(value, Tensor)})
+    except (RuntimeError, ValueError) as error:
+        raise RunError(
+            f"The checkpoint of {run.folder} does not fit its config.toml: {error}.", advice="Train again; --overwrite."
+        ) from error
 
 
 def scene_to_look_at(opened: TrainedRun) -> Scene:
     """The scene with its photos as far as they are still there; nothing is read before somebody looks."""
-    images = _OnDemand(read_reconstruction(opened.run.scene), opened.config["scene"]["image_size"])
+    images = _OnDemand(read_reconstruction(opened.run.scene), opened.config.scene.image_size)
     return replace(opened.scene, images=images)
 
 
-def load_model(config: dict[str, Any], scene: Scene, state: dict[str, Tensor], folder: Path) -> GaussianModel:
-    """The model of a checkpoint, without its optimiser's future."""
-    options = from_plain(GaussianConfig, config["options"]["model"], where=f"{folder}/config.toml: model")
-    model = build_model(options, scene, steps=1)
-    assert isinstance(model, GaussianModel)
-    try:
-        model.load_state_dict(
-            {name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")}
-        )
-    except (KeyError, RuntimeError) as error:
-        raise RunError(
-            f"The checkpoint of {folder} does not fit its config.toml: {error}.", advice="Train again; --overwrite."
-        ) from error
-    return model
+def has_all_photos(opened: TrainedRun) -> bool:
+    """Whether every photo the run was trained on still lies where it was."""
+    return len(missing_photos(read_reconstruction(opened.run.scene))) == 0
 
 
-def scene_with_photos(run: Run, config: dict[str, Any], images: Path | None) -> Scene:
-    """The scene with pictures, made again from the photos where they lie, or in `images` when they were moved."""
+def posed_again(run: Run, images: Path | None = None, masks: Path | None = None) -> Reconstruction:
+    """The run's posed photos where they lie, or in `images` and `masks` when they were moved; all of them are there."""
     reconstruction = read_reconstruction(run.scene)
-    if images is not None:
-        reconstruction = with_photos_in(reconstruction, images)
+    if images is not None or masks is not None:
+        reconstruction = with_photos_in(reconstruction, images, masks)
     missing = missing_photos(reconstruction)
     if missing:
         where = images if images is not None else _photo_folder(reconstruction)
@@ -101,9 +111,18 @@ def scene_with_photos(run: Run, config: dict[str, Any], images: Path | None) -> 
             f"{len(missing)} of {len(reconstruction.views)} photos are no longer in {where}, {missing[0]} for one.",
             advice="Say where they are now with --images DIR.",
         )
-    scene = load_scene(
-        reconstruction, image_size=config["scene"]["image_size"], hold_out=config["options"].get("hold_out", 8)
-    )
+    unmasked = missing_masks(reconstruction)
+    if unmasked:
+        raise RunError(
+            f"The mask {unmasked[0]} {f'and {len(unmasked) - 1} more are' if len(unmasked) > 1 else 'is'} gone.",
+            advice="Say where they are now with --masks DIR.",
+        )
+    return reconstruction
+
+
+def scene_with_photos(run: Run, config: Kept, reconstruction: Reconstruction) -> Scene:
+    """The scene with pictures, made again from the photos."""
+    scene = load_scene(reconstruction, image_size=config.scene.image_size, hold_out=config.options.hold_out)
     kept = read_scene(run.scene)
     if scene.names != kept.names or not torch.allclose(scene.cameras.focal, kept.cameras.focal, rtol=1e-4):
         raise RunError(

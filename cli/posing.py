@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from recon.cli.console import Console
 from recon.cli.duration import Deadline
+from recon.errors import InputError
 from recon.io.colmap import read_colmap, write_colmap
 from recon.io.masks import with_masks
 from recon.io.photos import read_capture
@@ -23,6 +24,8 @@ __all__ = ["Posed", "compute_poses", "find_photos", "name_left_out", "posed_phot
 
 _NAMED = 8
 """At most so many left out photos are listed on the terminal; the report has them all."""
+_FEW_POINTS = 100
+"""With fewer, a posed data set counts as one without points."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,11 @@ def posed_photos(options: Options, workspace: Path, deadline: Deadline, console:
         reconstruction = beside.read() if beside is not None else read_colmap(_given(options), images)
         if options.masks is not None:
             reconstruction = with_masks(reconstruction, options.masks)
-        write_colmap(reconstruction, workspace)
         stage.result = f"{len(reconstruction.views)} posed photos from {beside or options.colmap}"
     name_left_out(reconstruction.left_out, console)
+    if len(reconstruction.points) < _FEW_POINTS and len(reconstruction.views) > 1:
+        reconstruction = _with_points(reconstruction, options.poses, workspace, deadline, console)
+    write_colmap(reconstruction, workspace)
     absent = sum("does not exist" in item.reason or "is not in" in item.reason for item in reconstruction.left_out)
     return Posed(reconstruction, len(reconstruction.views) + len(reconstruction.left_out) - absent)
 
@@ -81,6 +86,30 @@ def compute_poses(
         stage.result = placed + ("" if error is None else f", {error:.2f} px")
     name_left_out(reconstruction.left_out, console)
     return reconstruction
+
+
+def _with_points(
+    posed: Reconstruction, config: PosesConfig, workspace: Path, deadline: Deadline, console: Console
+) -> Reconstruction:
+    """With points that the photos agree on, where there are enough of them; training starts from random ones else."""
+    from recon.sfm.points import triangulate_photos
+
+    with console.stage("points") as stage:
+
+        def show(what: str, done: float) -> None:
+            stage.progress(done, part=what)
+            deadline.check("looking for points; what was found of them is kept")
+
+        try:
+            found = triangulate_photos(posed, config, workspace, show)
+        except InputError as error:
+            stage.result = f"none: {error.message}"
+            return posed
+        if len(found.points) < _FEW_POINTS:
+            stage.result = f"only {len(found.points)} that photos agree on: too few to start from"
+            return posed
+        stage.result = f"{len(found.points)} points, {found.mean_reprojection_error or 0:.2f} px"
+    return found
 
 
 def name_left_out(left_out: tuple[LeftOut, ...], console: Console) -> None:

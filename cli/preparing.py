@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 from recon.cli.console import Console
 from recon.cli.duration import Deadline
 from recon.cli.fingerprint import fingerprint
-from recon.cli.opening import scene_with_photos
+from recon.cli.interruption import Interruption
+from recon.cli.kept import read_kept
+from recon.cli.opening import posed_again, scene_with_photos
 from recon.cli.posing import posed_photos
 from recon.errors import InputError, RunError
 from recon.io.resolution import choose_image_size, this_machine
 from recon.io.run import Run
 from recon.io.scene import load_scene
-from recon.io.scene_file import read_reconstruction, write_scene
+from recon.io.scene_file import write_scene
 from recon.training import TrainConfig
 from recon.types import Reconstruction, Scene
 
@@ -38,8 +40,6 @@ class Prepared:
     """How many there were, posed or not."""
     scene: Scene
     config: TrainConfig
-    transparent: bool
-    """The photos have an alpha channel: they are seen over white."""
 
 
 def prepare(run: Run, kept: dict[str, Any], options: Options, deadline: Deadline, console: Console) -> Prepared:
@@ -48,74 +48,85 @@ def prepare(run: Run, kept: dict[str, Any], options: Options, deadline: Deadline
     An earlier run in the same folder is forgotten only when photos, poses and options have proved usable.
     """
     if "scene" in kept:
-        return _prepared_again(run, kept, options, console)
-    posed = posed_photos(options, run.sfm, deadline, console)
+        return _prepared_again(run, options, console)
+    posed = posed_photos(options, run.sfm_to_fill(), deadline, console)
     image_size = options.image_size
     if image_size is None:
-        image_size = _affordable_size(posed.reconstruction, console)
-    scene, transparent = _scene(posed.reconstruction, image_size, options, console)
+        image_size = _affordable_size(posed.reconstruction, console, gpu=options.device == "cuda")
+    scene = _scene(posed.reconstruction, image_size, options, console)
     config = _train_config(scene, options, deadline)
-    with console.stage("store") as stage:
-        run.forget()
-        run.write_config(kept)
-        write_scene(run.scene, posed.reconstruction, scene)
-        inputs = {"photos": posed.photos, "hash": fingerprint(posed.reconstruction)}
-        stage.result = f"COLMAP model in {run.sfm}"
-    described = {"image_size": image_size, "transparent": transparent}
+    described = {"image_size": image_size, "transparent": scene.transparent}
     length = {name: value for name, value in (("steps", config.steps), ("budget", config.budget)) if value is not None}
-    run.write_config(kept | {"inputs": inputs, "scene": described, "training": length})
-    return Prepared(posed.reconstruction, posed.photos, scene, config, transparent)
+    with console.stage("store") as stage, Interruption() as interruption:
+        inputs = {"photos": posed.photos, "hash": fingerprint(posed.reconstruction)}
+        run.begin(kept)
+        write_scene(run.scene, posed.reconstruction, scene)
+        run.write_config(kept | {"inputs": inputs, "scene": described, "training": length})
+        stage.result = f"COLMAP model in {run.sfm}"
+    if interruption.asked:
+        raise KeyboardInterrupt
+    return Prepared(posed.reconstruction, posed.photos, scene, config)
 
 
-def _affordable_size(reconstruction: Reconstruction, console: Console) -> int:
+def _affordable_size(reconstruction: Reconstruction, console: Console, *, gpu: bool) -> int:
     sizes = [(view.lens.width, view.lens.height) for view in reconstruction.views]
     if len(sizes) == 0:
         raise InputError("No photo has a pose.", advice="Take more photos that overlap.")
-    chosen = choose_image_size(sizes, this_machine())
+    chosen = choose_image_size(sizes, this_machine(gpu=gpu))
     console.say(chosen.sentence)
     return chosen.longest_side
 
 
-def _scene(reconstruction: Reconstruction, image_size: int, options: Options, console: Console) -> tuple[Scene, bool]:
+def _scene(reconstruction: Reconstruction, image_size: int, options: Options, console: Console) -> Scene:
     with console.stage("scene") as stage:
         scene = load_scene(reconstruction, image_size=image_size, hold_out=options.hold_out)
-        transparent = len(scene.train) > 0 and scene.images[scene.train[0]].alpha is not None
         stage.result = f"{len(scene.train)} photos to train on, {len(scene.test)} held out"
-    return scene, transparent
+    return scene
 
 
-def _prepared_again(run: Run, kept: dict[str, Any], options: Options, console: Console) -> Prepared:
+def _prepared_again(run: Run, options: Options, console: Console) -> Prepared:
+    kept = read_kept(run)
     with console.stage("scene") as stage:
-        images: Path | None = options.images if str(options.images) != kept["options"].get("images") else None
-        scene = scene_with_photos(run, kept, images)
-        reconstruction = read_reconstruction(run.scene)
-        if images is None and fingerprint(reconstruction) != kept["inputs"]["hash"]:
+        images: Path | None = options.images if options.images != kept.options.images else None
+        masks = options.masks if options.masks != kept.options.masks else None
+        reconstruction = posed_again(run, images, masks)
+        if fingerprint(reconstruction) != kept.inputs.hash:
             raise RunError(
-                f"The photos in {options.images} have changed since {run.folder} was started.",
+                f"The photos or masks in {options.images} have changed since {run.folder} was started.",
                 advice="Put the old ones back, or train again with --overwrite.",
             )
+        scene = scene_with_photos(run, kept, reconstruction)
         stage.result = f"{len(scene)} photos, posed before"
-    length = kept["training"]
-    config = TrainConfig(steps=length.get("steps"), budget=length.get("budget"), seed=options.seed)
-    return Prepared(reconstruction, kept["inputs"]["photos"], scene, config, kept["scene"]["transparent"])
+    config = TrainConfig(steps=kept.training.steps, budget=kept.training.budget, seed=options.seed)
+    return Prepared(reconstruction, kept.inputs.photos, scene, config)
 
 
 def _train_config(scene: Scene, options: Options, deadline: Deadline) -> TrainConfig:
     left = deadline.left
     if left is None:
         return TrainConfig(steps=options.steps, seed=options.seed)
-    budget = left - _seconds_after_training(scene)
+    budget = left - _seconds_after_training(scene, options.model.seconds_per_megapixel)
     if budget < _LEAST_TRAINING:
         raise InputError(
             f"The budget of {options.budget} is used up before training: {left:.0f} s are left, and measuring and "
             "saving need some of them.",
-            advice=f"Give more time: recon train --resume {options.output} --budget ... goes on from the poses found.",
+            advice=f"Give more time; the poses found are kept: {_again(options)}",
         )
     return TrainConfig(steps=options.steps, budget=budget, seed=options.seed)
 
 
-def _seconds_after_training(scene: Scene) -> float:
-    """What saving, evaluation, export and report will take: mostly a frame or two per photo, on two idle cores."""
+def _again(options: Options) -> str:
+    """What to type for another try. A run that is to be replaced is not the one to go on with."""
+    if options.overwrite:
+        return "the same command with a larger --budget."
+    return f"recon train --resume {options.output} --budget ..."
+
+
+def _seconds_after_training(scene: Scene, per_megapixel: float) -> float:
+    """What saving, evaluation, export and report will take: mostly a frame or two per photo, on two idle cores.
+
+    `per_megapixel`: seconds that the model takes to draw so much.
+    """
     pixels = max((int(scene.cameras.width[i]) * int(scene.cameras.height[i]) for i in scene.test), default=0)
     busy = max(1.0, min(os.getloadavg()[0] / (os.cpu_count() or 1), 5.0))
-    return 1.0 + busy * (4.0 + len(scene.test) * (0.15 + 0.8 * pixels / 1e6))
+    return 1.0 + busy * (4.0 + len(scene.test) * (0.15 + per_megapixel * pixels / 1e6))

@@ -6,48 +6,25 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from recon.errors import InputError
+from recon.export.splat_renderer import SplatRenderer
 from recon.export.views import render_picture
 from recon.geometry import look_at
-from recon.io.ply import read_ply
-from recon.io.ply_header import read_header
-from recon.ops.blocks import pack
-from recon.ops.splat import splat
-from recon.types import Cameras, Gaussians, Picture, Points, Render, Renderer, Scene
+from recon.io.splats.formats import read_splats
+from recon.types import Cameras, Picture, Points, Renderer, Scene
 
-__all__ = ["SplatFile", "open_splats"]
+__all__ = ["open_splats"]
 
 _WIDTH, _HEIGHT, _FOCAL = 960, 720, 800.0
 _STARTS = 8
 """Made-up cameras around the splats, where orbiting starts."""
 
 
-class SplatFile:
-    """Gaussians that only show themselves."""
-
-    def __init__(self, gaussians: Gaussians) -> None:
-        self._gaussians = gaussians
-        self._blocks = pack(gaussians)
-
-    @torch.no_grad()
-    def render(self, cameras: Cameras, pixels: Tensor | None = None) -> Render:
-        degree, antialiased = self._gaussians.sh_degree, self._gaussians.antialiased
-        image = splat(self._blocks, cameras, sh_degree=degree, antialiased=antialiased)
-        if pixels is None:
-            return image
-        x, y = pixels.long().unbind(dim=-1)
-        return Render(rgb=image.rgb[y, x], alpha=image.alpha[y, x])
-
-    def gaussians(self) -> Gaussians:
-        return self._gaussians
-
-
 class _Renders:
     """Pictures of a scene without photos: what its cameras see."""
 
-    def __init__(self, model: SplatFile, cameras: Cameras) -> None:
+    def __init__(self, model: SplatRenderer, cameras: Cameras) -> None:
         self._model, self._cameras = model, cameras
 
     def __len__(self) -> int:
@@ -59,14 +36,15 @@ class _Renders:
 
 def open_splats(path: Path) -> tuple[Renderer, Scene]:
     """The splats of a file, and cameras around their densest part. Up as the file says, or as COLMAP's usual frame."""
-    gaussians = read_ply(path)
+    asset = read_splats(path)
+    gaussians = asset.gaussians
     if len(gaussians) == 0:
         raise InputError(f"{path} holds no splats.", advice="Pass another file.")
-    up = _up(path)
+    up = np.array((0.0, -1.0, 0.0) if asset.up is None else asset.up)
     centre = gaussians.means.median(dim=0).values.double().numpy()
     spread = (gaussians.means - gaussians.means.median(dim=0).values).norm(dim=-1)
     cameras = _around(centre, 2.5 * max(float(spread.median()), 1e-6), up)
-    model = SplatFile(gaussians)
+    model = SplatRenderer(gaussians)
     rgb = ((gaussians.sh[:, 0] * 0.28209479 + 0.5).clamp(0, 1) * 255).to(torch.uint8)
     scene = Scene(
         names=tuple(f"view {index + 1}" for index in range(_STARTS)),
@@ -78,17 +56,6 @@ def open_splats(path: Path) -> tuple[Renderer, Scene]:
         up=torch.from_numpy(up).float(),
     )
     return model, scene
-
-
-def _up(path: Path) -> np.ndarray:
-    words = (read_header(path).note("up") or "").split()
-    try:
-        up = np.array([float(word) for word in words])
-    except ValueError:
-        up = np.zeros(0)
-    if up.shape != (3,) or not np.isfinite(up).all() or np.linalg.norm(up) == 0:
-        return np.array([0.0, -1.0, 0.0])
-    return up / np.linalg.norm(up)
 
 
 def _around(centre: np.ndarray, distance: float, up: np.ndarray) -> Cameras:

@@ -12,29 +12,37 @@ import tyro
 
 from recon.cli.command import Talk
 from recon.cli.console import Console
+from recon.cli.device import choose_device
 from recon.cli.duration import Deadline, seconds_of
 from recon.cli.fingerprint import describe_program
 from recon.cli.finishing import finish
+from recon.cli.kept import require
 from recon.cli.preparing import prepare
 from recon.cli.training import train_run
-from recon.errors import InputError, RunError
+from recon.cli.watching import watched
+from recon.errors import InputError
 from recon.io.run import Run, trained_already
 from recon.io.settings import from_plain, to_plain
-from recon.models import GaussianConfig
+from recon.models import ClassicNerfConfig, GaussianConfig, NerfConfig, runs_on_gpu
 from recon.sfm.config import PosesConfig
 
 __all__ = ["Options", "arguments", "run"]
 
-Models = Annotated[GaussianConfig, tyro.conf.subcommand("gaussians")] | Annotated[None, tyro.conf.Suppress]
-"""tyro makes subcommands of a union only; the second member, never offered, makes one of a single model."""
+Models = (
+    Annotated[GaussianConfig, tyro.conf.subcommand("gaussians")]
+    | Annotated[NerfConfig, tyro.conf.subcommand("nerf")]
+    | Annotated[ClassicNerfConfig, tyro.conf.subcommand("nerf-classic")]
+)
+_WORDS = ("gaussians", "nerf", "nerf-classic")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options(Talk):
     """Photos to a scene you can orbit and keep.
 
-    Finds the cameras, trains 3D Gaussians while you watch in the browser, measures the result on photos it never saw,
-    and writes it as a splat file. Model options follow the word `gaussians`.
+    Finds the cameras, trains a model while you watch in the browser, measures the result on photos it never saw, and
+    writes it as a file. The model's name and its options come last: `gaussians` (what is trained when none is named),
+    `nerf` or `nerf-classic`.
     """
 
     images: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
@@ -47,8 +55,8 @@ class Options(Talk):
     """Training steps: 7000 without a budget. The same steps and seed give the same bits on the same machine."""
     image_size: Annotated[int | None, tyro.conf.arg(metavar="PIXELS")] = None
     """Longest side of the photos in training. Twice the size takes four times as long. Without it: what fits."""
-    device: Literal["cpu"] = "cpu"
-    """What computes."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """What trains: auto takes an NVIDIA GPU where there is one that works, and says what it took."""
     seed: int = 0
     """Where every random choice starts."""
     hold_out: Annotated[int, tyro.conf.arg(metavar="N")] = 8
@@ -79,6 +87,11 @@ class Options(Talk):
             if value is not None and value < smallest:
                 option = "--" + name.replace("_", "-")
                 raise InputError(f"{option} is {value}.", advice=f"Give at least {smallest}.")
+        most = {"steps": 2**53, "image_size": 2**31, "seed": 2**63 - 1, "port": 65535}
+        for name, largest in most.items():
+            if (getattr(self, name) or 0) > largest:
+                option = "--" + name.replace("_", "-")
+                raise InputError(f"{option} is {getattr(self, name)}.", advice=f"Give at most {largest}.")
         if self.hold_out == 1:
             raise InputError("--hold-out 1 would hold out every photo.", advice="Give 2 or more, or 0 for none.")
 
@@ -89,7 +102,7 @@ def arguments(given: Sequence[str]) -> list[str]:
     if "--resume" not in given:
         return given
     at = given.index("--resume")
-    if at + 1 < len(given) and not given[at + 1].startswith("-") and given[at + 1] != "gaussians":
+    if at + 1 < len(given) and not given[at + 1].startswith("-") and given[at + 1] not in _WORDS:
         return given
     output = [given[i + 1] for i, word in enumerate(given[:-1]) if word == "--output"]
     output += [word.removeprefix("--output=") for word in given if word.startswith("--output=")]
@@ -106,11 +119,13 @@ def run(options: Options, console: Console) -> dict[str, Any]:
     run, options = _started(options) if anew else _continued(options)
     with run.locked():
         config = _new_config(run, options) if anew else run.read_config()
+        if not anew:
+            run.forget_beside()
         try:
             return _train(run, options, config, Deadline(console.started, budget), console)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stopped:
             saved = "Saved." if run.has_checkpoint else "Nothing was trained yet."
-            raise KeyboardInterrupt(f"{saved} Go on with recon train --resume {run.folder}") from None
+            raise KeyboardInterrupt(str(stopped) or f"{saved} Go on with recon train --resume {run.folder}") from None
 
 
 def _started(options: Options) -> tuple[Run, Options]:
@@ -118,16 +133,20 @@ def _started(options: Options) -> tuple[Run, Options]:
         raise InputError("There are no photos to train on.", advice="Pass their folder: recon train --images DIR.")
     if not options.images.exists():
         raise InputError(f"{options.images} does not exist.", advice="Pass the folder that holds the photos.")
-    run = Run.create(options.output or Path("runs") / options.images.resolve().name, overwrite=options.overwrite)
-    return run, replace(options, images=options.images.absolute(), output=run.folder.absolute())
+    output = options.output or Path("runs") / options.images.resolve().name
+    for path in (options.images.absolute(), output.absolute()):
+        if not path.as_posix().isprintable():
+            raise InputError(f"{str(path)!a} has unprintable characters in its name.", advice="Rename the folder.")
+    run = Run.create(output, overwrite=options.overwrite)
+    masks = None if options.masks is None else options.masks.absolute()
+    return run, replace(options, images=options.images.absolute(), masks=masks, output=run.folder.absolute())
 
 
 def _new_config(run: Run, options: Options) -> dict[str, Any]:
     """What config.toml will say, and says at once where no trained run is lost by it. Call it holding the lock."""
     config = {"recon": describe_program(), "options": to_plain(options)}
     if not run.has_checkpoint:
-        run.forget()
-        run.write_config(config)
+        run.begin(config)
     elif not options.overwrite:
         raise trained_already(run.folder)
     return config
@@ -137,29 +156,41 @@ def _continued(options: Options) -> tuple[Run, Options]:
     """The run to go on with, with the options it was started with."""
     assert options.resume is not None
     run = Run.open(options.resume)
-    missing = {"options", *(["scene", "training"] if run.has_checkpoint else [])} - run.read_config().keys()
-    if missing:
-        raise RunError(
-            f"{run.config_file} is not whole: [{min(missing)}] is missing.",
-            advice="Put the file back as it was, or train anew into another --output.",
-        )
-    kept = from_plain(Options, run.read_config()["options"], where=str(run.config_file))
+    config = run.read_config()
+    require(run, config, "options", *(("scene", "training") if run.has_checkpoint else ()))
+    kept = from_plain(Options, config["options"], where=f"{run.config_file} is not whole: options")
     images = kept.images if options.images is None else options.images.absolute()
     here = {name: getattr(options, name) for name in ("quiet", "json", "no_viewer", "port", "save_every")}
     length = {name: getattr(options, name) for name in ("budget", "steps") if getattr(options, name) is not None}
-    if length and "training" in run.read_config():
+    if length and "training" in config:
         raise InputError(
             f"{run.folder} goes on with the length it was started with.",
             advice=f"Leave out --{next(iter(length))}, or train anew into another --output.",
         )
     here |= length
-    return run, replace(kept, images=images, output=run.folder.absolute(), **here)
+    masks = kept.masks if options.masks is None else options.masks.absolute()
+    return run, replace(kept, masks=masks, images=images, output=run.folder.absolute(), **here)
 
 
 def _train(run: Run, options: Options, config: dict[str, Any], deadline: Deadline, console: Console) -> dict[str, Any]:
-    prepared = prepare(run, config, options, deadline, console)
-    state = train_run(run, prepared, options, console)
-    metrics = finish(run, prepared, state, console)
+    device = choose_device(options.device, served=runs_on_gpu(options.model))
+    if device.sentence != "":
+        console.say(device.sentence)
+    options = replace(options, device=device.name)
+    replaces = "scene" not in config and run.has_checkpoint
+    try:
+        prepared = prepare(run, config, options, deadline, console)
+    except KeyboardInterrupt:
+        if replaces and run.has_checkpoint:
+            raise KeyboardInterrupt(f"Nothing was replaced: {run.folder} holds the run that was there.") from None
+        raise
+    with watched(prepared.scene, options, console) as viewer:
+        state = train_run(run, prepared, options, console, viewer)
+        if viewer is None:
+            metrics = finish(run, prepared, state, console)
+        else:
+            viewer.finish()
+            metrics = finish(run, prepared, state, console, between=lambda: viewer.serve_pending(state.model))
     console.say(f"Look at it: recon view {run.folder}")
     return {
         "run": str(run.folder),
@@ -168,6 +199,6 @@ def _train(run: Run, options: Options, config: dict[str, Any], deadline: Deadlin
         "registered": len(prepared.reconstruction.views),
         "psnr": None if math.isnan(metrics.psnr) else metrics.psnr,
         "ssim": None if math.isnan(metrics.ssim) else metrics.ssim,
-        "gaussians": state.model.counts()["gaussians"],
+        **state.model.counts(),
         "steps": state.step,
     }

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from recon.cli.console import Console, Stage
 from recon.cli.duration import seconds_of
 from recon.cli.interruption import Interruption
+from recon.cli.making_do import train_within_memory
 from recon.cli.memory import resident_bytes
+from recon.cli.opening import load_state
 from recon.cli.preparing import Prepared
+from recon.cli.watching import serve
 from recon.io.run import MetricsLog, Run
-from recon.models import GaussianConfig, build_model
-from recon.training import PausableClock, TrainConfig, TrainState, train
+from recon.models import build_model
+from recon.training import PausableClock, TrainConfig, TrainState
 from recon.types import StepReport
 
 if TYPE_CHECKING:
@@ -28,24 +30,25 @@ _LOG_EVERY = 10
 """Steps between two lines of metrics.jsonl."""
 
 
-def train_run(run: Run, prepared: Prepared, options: Options, console: Console) -> TrainState:
+def train_run(
+    run: Run, prepared: Prepared, options: Options, console: Console, viewer: Viewer | None = None
+) -> TrainState:
     """Train to the end and save. Ctrl-C saves too, and then raises `KeyboardInterrupt`."""
     state = _state(run, prepared, options)
     with contextlib.ExitStack() as stack:
-        viewer = _viewer(prepared, options, console, stack) if not options.no_viewer else None
         stage = stack.enter_context(console.stage("train"))
         log = stack.enter_context(contextlib.closing(MetricsLog(run, after_step=state.step)))
         interruption = stack.enter_context(Interruption())
         clock = PausableClock()
         saved, report = time.monotonic(), None
-        for report in train(state, prepared.scene, prepared.config, clock=clock):
+        for report in train_within_memory(run, state, prepared, clock=clock, console=console):
             if report.step % _LOG_EVERY == 0 or report.step == 1:
                 _log(log, report, state)
             ahead = _ahead(state, prepared.config)
             _show_progress(stage, report, state, ahead)
             if viewer is not None:
-                viewer.update(report, done=ahead.done, seconds_left=ahead.seconds)
-                _serve(viewer, state, clock, lambda: interruption.asked)
+                viewer.update(report, steps=prepared.config.limit, done=ahead.done, seconds_left=ahead.seconds)
+                serve(viewer, state.model, clock, console, lambda: interruption.asked)
             if interruption.asked or time.monotonic() - saved > seconds_of(options.save_every):
                 run.save_checkpoint(state.state_dict())
                 saved = time.monotonic()
@@ -54,28 +57,18 @@ def train_run(run: Run, prepared: Prepared, options: Options, console: Console) 
         if report is not None and report.step % _LOG_EVERY != 0:
             _log(log, report, state)
         run.save_checkpoint(state.state_dict())
-        stage.result = f"{state.step} steps, {state.model.counts()['gaussians']} Gaussians"
+        stage.result = f"{state.step} steps, {state.model.size()}"
     return state
 
 
 def _state(run: Run, prepared: Prepared, options: Options) -> TrainState:
     """Where training starts: at the beginning, or where the run's checkpoint left it."""
-    config = options.model if options.model is not None else GaussianConfig()
     steps = prepared.config.limit or 1
-    model = build_model(config, prepared.scene, steps=steps, seed=options.seed, device=options.device)
+    model = build_model(options.model, prepared.scene, steps=steps, seed=options.seed, device=options.device)
     state = TrainState.start(model, prepared.scene, seed=options.seed)
     if run.has_checkpoint:
-        state.load_state_dict(run.load_checkpoint())
+        load_state(run, state)
     return state
-
-
-def _viewer(prepared: Prepared, options: Options, console: Console, stack: contextlib.ExitStack) -> Viewer:
-    from recon.viewer import Viewer
-
-    viewer = stack.enter_context(contextlib.closing(Viewer(prepared.scene, port=options.port)))
-    taken = f" (port {viewer.moved_from} is taken)" if viewer.moved_from is not None else ""
-    console.say(f"Watch it at {viewer.address}{taken}")
-    return viewer
 
 
 def _log(log: MetricsLog, report: StepReport, state: TrainState) -> None:
@@ -103,14 +96,4 @@ def _show_progress(stage: Stage, report: StepReport, state: TrainState, ahead: _
     if report.step % _LOG_EVERY != 0:
         return
     pace = report.step / max(state.elapsed, 1e-9)
-    gaussians = report.counts.get("gaussians", 0)
-    stage.progress(ahead.done, f"step {report.step}, {gaussians} Gaussians, {pace:.0f} steps/s", left=ahead.seconds)
-
-
-def _serve(viewer: Viewer, state: TrainState, clock: PausableClock, asked: Callable[[], bool]) -> None:
-    """Draw what browsers asked for; while somebody holds the training, its clock stands still."""
-    viewer.serve_pending(state.model)
-    if viewer.paused:
-        clock.pause()
-        viewer.serve_while(state.model, lambda: viewer.paused and not asked())
-        clock.resume()
+    stage.progress(ahead.done, f"step {report.step}, {report.size}, {pace:.0f} steps/s", left=ahead.seconds)

@@ -14,6 +14,7 @@ from recon.cli.console import Console
 from recon.cli.interruption import Interruption
 from recon.cli.opening import open_run, scene_to_look_at
 from recon.cli.splat_scene import open_splats
+from recon.io.splats.formats import is_splat_file
 from recon.types import Renderer, Scene
 
 __all__ = ["Options", "run"]
@@ -27,7 +28,7 @@ class Options(Talk):
     """
 
     path: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
-    """A folder that recon train wrote, or a .ply of splats."""
+    """A folder that recon train wrote, or a splat file in any format that recon reads."""
     port: int = 7007
     """Where the viewer answers; the next free one when it is taken."""
     host: str = "127.0.0.1"
@@ -51,7 +52,7 @@ def run(options: Options, console: Console) -> None:
 
 
 def _open(path: Path) -> tuple[Renderer, Scene]:
-    if path.suffix.lower() == ".ply":
+    if is_splat_file(path) and not path.is_dir():
         return open_splats(path)
     opened = open_run(path)
     return opened.model, scene_to_look_at(opened)

@@ -11,7 +11,9 @@ _QUICK = 0.06
 """Seconds that a frame may take while the camera moves."""
 _REST = 0.2
 """Seconds without a change after which the camera rests and the picture is sharpened."""
-_SMALLEST = 240
+_PATIENCE = 2.0
+"""Seconds that one step of sharpening may take: nobody is served meanwhile, and no training step taken."""
+_SMALLEST = 120
 _LARGEST = 1920
 
 
@@ -54,10 +56,11 @@ class Pace:
         resting = now - moved >= _REST
         if drawn == 0 and not resting:
             return self._quick_side(full, pixels) if not training or self._moving.ready(now) else 0
-        if resting and drawn < full:
-            return full
+        sharp = self._sharp_side(full, pixels, drawn, training)
+        if resting and drawn < sharp:
+            return sharp
         if drawn > 0 and stale and (not training or self._resting.ready(now)):
-            return full if resting else drawn
+            return sharp if resting else drawn
         return 0
 
     def spent(self, pixels: int, seconds: float, now: float) -> None:
@@ -66,6 +69,14 @@ class Pace:
         self._pixels_per_second = speed if self._pixels_per_second == 0 else 0.5 * (self._pixels_per_second + speed)
         self._moving.spent(seconds, now)
         self._resting.spent(seconds, now)
+
+    def _sharp_side(self, full: int, pixels: int, drawn: int, training: bool) -> int:
+        """All of it where that takes no longer than `_PATIENCE`; slow models sharpen by steps, less far in training."""
+        affordable = self._pixels_per_second * _PATIENCE
+        if affordable == 0 or affordable >= pixels:
+            return full
+        side = min(max(int(full * (affordable / pixels) ** 0.5), _SMALLEST), full)
+        return side if training or drawn < side else min(2 * drawn, full)
 
     def _quick_side(self, full: int, pixels: int) -> int:
         affordable = self._pixels_per_second * _QUICK

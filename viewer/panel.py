@@ -19,7 +19,8 @@ class Progress:
 
     step: int
     loss: float
-    gaussians: int | None = None
+    size: str = ""
+    """What the model has become, in words."""
     steps: int | None = None
     """Steps in all, None when a clock decides."""
     done: float | None = None
@@ -33,8 +34,8 @@ class Progress:
         left = f" · {_duration(self.seconds_left)} left" if self.seconds_left is not None else ""
         psnr = f" · PSNR {self.psnr:.2f} dB" if self.psnr is not None else ""
         lines = [f"**Step {_thousands(self.step)}**{total}{left}", f"loss {self.loss:.4f}{psnr}"]
-        if self.gaussians is not None:
-            lines.append(f"{_thousands(self.gaussians)} Gaussians")
+        if self.size:
+            lines.append(self.size.replace(",", " "))
         return "  \n".join(lines)
 
 
@@ -101,9 +102,11 @@ class Panel:
         self._bar.value = round(100 * min(max(done or 0.0, 0.0), 1.0), 1)
         self._training.visible = True
 
-    def finish(self) -> None:
-        """Training is over: nothing is left to pause."""
+    def finish(self, reached: Progress | None) -> None:
+        """Training is over, as far as it got: nothing is left to pause."""
         self.paused = False
+        self._text.content = "**Training is over.**" + ("" if reached is None else f"  \n{reached.lines()}")
+        self._training.visible = True
         self._pause.visible = False
         self._bar.visible = False
 

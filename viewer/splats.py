@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
 from recon.geometry import rotation_from_quaternion
-from recon.types import Gaussians
+from recon.types import Gaussians, HasGaussians
 from recon.viewer.pace import Share
 
-__all__ = ["HasGaussians", "SplatCloud", "Splats", "splats_from"]
+__all__ = ["SplatCloud", "Splats", "splats_from"]
 
 _SH_CONSTANT = 0.28209479177387814
 """The spherical harmonic of degree 0: 1 / (2 sqrt(pi))."""
@@ -27,13 +27,6 @@ _SHARE, _AT_LEAST = 0.03, 1.0
 """Of training's time that sending splats may take, and seconds between two times."""
 _FAINTEST = 1 / 255
 """Opacity below which a splat is not sent; the page's colours have no finer step."""
-
-
-@runtime_checkable
-class HasGaussians(Protocol):
-    """A model that can be shown as splats."""
-
-    def gaussians(self) -> Gaussians: ...
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,16 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from recon.types import Renderer, Scene, StepReport
+from recon.types import HasGaussians, Renderer, Scene, StepReport
 from recon.viewer.frames import Frames
 from recon.viewer.outlook import outlook_of
 from recon.viewer.panel import Panel, Progress
 from recon.viewer.photos import Photos
 from recon.viewer.server import address_of, free_port, open_server, quiet
-from recon.viewer.splats import HasGaussians, SplatCloud
+from recon.viewer.splats import SplatCloud
 from recon.viewer.view import View, fov_that_holds
 
 __all__ = ["Viewer"]
@@ -41,6 +42,7 @@ class Viewer:
         self._wishes: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._awake = threading.Event()
         self._revision, self._trained = 0, False
+        self._latest: StepReport | None = None
         self._reported = -_REPORT_EVERY
         self._server = open_server(host, free_port(host, port))
         self.host = host
@@ -83,18 +85,16 @@ class Viewer:
     ) -> None:
         """The model has made a step. `steps` in all or the share `done` (0 to 1), where known, move the bar."""
         self._revision += 1
-        self._trained = True
+        self._trained, self._latest = True, report
         now = time.monotonic()
         if now - self._reported < _REPORT_EVERY:
             return
         self._reported = now
-        loss = sum(float(value) for value in report.losses.values())
-        gaussians = report.counts.get("gaussians")
-        self._panel.show(Progress(report.step, loss, gaussians, steps, done, seconds_left, psnr))
+        self._panel.show(replace(_progress(report), steps=steps, done=done, seconds_left=seconds_left, psnr=psnr))
 
     def finish(self) -> None:
-        """Training is over; the page stays."""
-        self._panel.finish()
+        """Training is over; the page stays, says so, and answers as long as somebody calls `serve_pending`."""
+        self._panel.finish(None if self._latest is None else _progress(self._latest))
 
     def serve_pending(self, model: Renderer) -> None:
         """Do what browsers asked for since the last call, drawing at most one frame. Cheap when there is nothing."""
@@ -191,3 +191,8 @@ class Viewer:
             self._frames.forget()
         else:
             self._frames.clear()
+
+
+def _progress(report: StepReport) -> Progress:
+    loss = sum(float(value) for value in report.losses.values())
+    return Progress(report.step, loss, report.size)

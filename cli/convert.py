@@ -1,0 +1,59 @@
+"""`recon convert`: a splat file in another format or frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from recon.cli.command import Talk
+from recon.cli.console import Console
+from recon.io.frames import FrameName
+from recon.io.splats.formats import format_of, frame_for, read_splats, write_splats
+from recon.io.splats.spz import SpzVersion
+
+__all__ = ["Options", "run"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Talk):
+    """A splat file in another format or frame. No run is needed.
+
+    Reads .ply, .compressed.ply, .splat, .spz, .sog, meta.json, .ksplat and .glb; writes all of them but .ksplat.
+    """
+
+    source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FROM")]
+    """Splat file of any program."""
+    target: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="TO")]
+    """File to write; its ending says the format."""
+    frame: FrameName | None = None
+    """How the axes shall lie; colours that depend on the view turn with them. Without it, as they are. SPZ and glTF
+    prescribe opengl, and get it."""
+    spz_version: SpzVersion = 4
+    """Of .spz: older programs read 2 or 3."""
+
+
+def run(options: Options, console: Console) -> dict[str, Any]:
+    to = format_of(options.target, to_write=True)
+    with console.stage("read") as stage:
+        asset = read_splats(options.source)
+        stage.result = f"{options.source}: {len(asset)} Gaussians, SH degree {asset.gaussians.sh_degree}"
+    for note in asset.notes:
+        console.warn(f"{options.source}: {note}.")
+    with console.stage("write") as stage:
+        frame = frame_for(options.target, asset, options.frame)
+        written = asset if frame is None else asset.in_frame(frame)
+        write_splats(written, options.target, spz_version=options.spz_version)
+        size = options.target.stat().st_size
+        stage.result = f"{options.target}: {to.name}, {size / 1e6:.1f} MB, frame {frame or 'as it was'}"
+    return {
+        "source": str(options.source),
+        "file": str(options.target),
+        "format": to.name,
+        "gaussians": len(written),
+        "frame": frame,
+        "bytes": size,
+        "notes": list(asset.notes),
+    }

@@ -1,0 +1,59 @@
+"""Training that outlives a full GPU: it saves, keeps fewer Gaussians, says so, and goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
+
+import torch
+
+from recon.cli.console import Console
+from recon.cli.preparing import Prepared
+from recon.errors import RunError
+from recon.io.run import Run
+from recon.training import Clock, TrainState, train
+from recon.types import StepReport
+
+__all__ = ["MakesDo", "train_within_memory"]
+
+_FEWEST = 100
+"""Gaussians that must fit, or training makes no sense."""
+
+
+@runtime_checkable
+class MakesDo(Protocol):
+    """A model that can go on with less memory."""
+
+    def make_do(self) -> int:
+        """Give memory back and promise not to grow beyond what is left: how many parts that are."""
+        ...
+
+
+def train_within_memory(
+    run: Run, state: TrainState, prepared: Prepared, *, clock: Clock, console: Console
+) -> Iterator[StepReport]:
+    """`train`, again from the same step with a smaller model whenever the GPU's memory is full."""
+    while True:
+        try:
+            yield from train(state, prepared.scene, prepared.config, clock=clock)
+            return
+        except torch.OutOfMemoryError as error:
+            _make_do(run, state, console, error)
+
+
+def _make_do(run: Run, state: TrainState, console: Console, error: torch.OutOfMemoryError) -> None:
+    before, fits = state.model.size(), 0
+    try:
+        if isinstance(state.model, MakesDo):
+            fits = state.model.make_do()
+    except torch.OutOfMemoryError:
+        fits = 0
+    torch.cuda.empty_cache()  # nothing where CUDA is not in use
+    run.save_checkpoint(state.state_dict())
+    if fits < _FEWEST:
+        raise RunError(
+            f"The GPU's memory is full with {before}. Saved at step {state.step}.",
+            advice=f"Close other programs that use the GPU, then recon train --resume {run.folder}; "
+            "or train anew with a smaller --image-size.",
+        ) from error
+    console.say(f"The GPU's memory is full with {before}: {fits:,} fit. Saved; going on with no more than those.")
