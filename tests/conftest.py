@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from emulator import EMULATED, Emulator, build, emulated_kernels, missing
 from room import Room, make_room
 
 from recon.datasets import data_root
 from recon.errors import InputError
+from recon.ops import device as kernel_choice
 from recon.ops.native import native
 
 
@@ -37,14 +41,31 @@ def room() -> Room:
     return make_room()
 
 
-@pytest.fixture(params=["baseline", "avx2", "avx512"])
+@pytest.fixture(params=["emulated"] if EMULATED in os.environ else ["baseline", "avx2", "avx512"])
 def isa(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Each instruction set that the CPU kernels are built for and this machine has."""
+    """Each instruction set that the CPU kernels are built for and this machine has; or the CUDA kernels, emulated."""
     before = native().cpu_isa()
-    if not native().select_cpu_isa(request.param):
+    if request.param != "emulated" and not native().select_cpu_isa(request.param):
         pytest.skip(f"this processor has no {request.param}")
     yield request.param
     native().select_cpu_isa(before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_is_heard() -> Iterator[None]:
+    """Here and in the programs that tests start, even where a shell started pytest in the background, deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cuda_kernels_on_the_cpu() -> Iterator[None]:
+    """Where the environment names an emulated module, operators run it for tensors on the CPU."""
+    if EMULATED in os.environ:
+        kernel_choice._KERNELS["cpu"] = emulated_kernels()
+    yield
+    kernel_choice._KERNELS.clear()
 
 
 @pytest.fixture
@@ -53,3 +74,13 @@ def set_threads() -> Iterator[Callable[[int], None]]:
     before = torch.get_num_threads()
     yield torch.set_num_threads
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def simt(request: pytest.FixtureRequest) -> Emulator:
+    """The CUDA kernels as a program for this machine's processor, compiled where they changed."""
+    reason = missing()
+    if reason != "":
+        pytest.skip(f"kernels cannot be emulated: {reason}")
+    assert request.config.cache is not None
+    return build(Path(request.config.cache.mkdir("simt")))

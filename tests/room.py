@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from recon.types import Cameras, Gaussians, Picture, Points, Scene
 
@@ -66,6 +65,8 @@ class Room:
 
     def write_photos(self, folder: Path) -> Path:
         """PNG files of every view in `folder`, without poses."""
+        from PIL import Image  # here: the rest of this file is for bare machines too
+
         folder.mkdir(parents=True, exist_ok=True)
         for name, rgb in zip(self.names, self.rgb, strict=True):
             Image.fromarray(rgb).save(folder / name)

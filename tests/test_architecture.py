@@ -18,10 +18,10 @@ PACKAGE = REPOSITORY / "recon"
 
 LAYERS = (
     ("cli",),
-    ("viewer",),
+    ("viewer", "bench"),
     ("training", "evaluation", "export", "report"),
-    ("models", "sfm", "priors"),
-    ("io", "losses", "sampling", "datasets"),
+    ("models", "sfm", "priors", "mesh"),
+    ("io", "losses", "likeness", "sampling", "datasets"),
     ("ops",),  # operators speak in the nouns
     ("types",),
     ("geometry",),
@@ -72,7 +72,7 @@ def test_only_the_operators_call_native_code() -> None:
     assert [where for where in sorted(callers) if not where.startswith(f"recon/{NATIVE_CALLER}/")] == []
 
 
-@pytest.mark.parametrize("part", ["recon.ops", "recon.models", "recon.training"])
+@pytest.mark.parametrize("part", ["recon.ops", "recon.models", "recon.training", "recon.evaluation", "recon.bench"])
 def test_the_core_imports_torch_and_nothing_heavier(part: str) -> None:
     probe = f"import sys, {part}; print(*[name for name in {HEAVY!r} if name in sys.modules])"
     answer = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)

@@ -278,6 +278,14 @@ def test_a_short_run_reaches_the_budget_too(config):
     assert_whole(store)
 
 
+@pytest.mark.parametrize("config", [Mcmc(refinements=0), AdaptiveDensity(refinements=0)])
+def test_without_refinements_the_first_gaussians_stay(config):
+    store = make_store(60)
+    density = run_density(config, store, steps=200, most=300)
+    assert (store.count, density.refined) == (60, 0)
+    assert_whole(store)
+
+
 def test_noise_moves_faint_gaussians_and_leaves_opaque_ones():
     store = make_store(32, opacity=0.004)
     opaque = store.gather(torch.arange(16))

@@ -130,7 +130,7 @@ def test_a_full_disk_stops_training_and_keeps_the_old_checkpoint(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     run = tmp_path / "run"
-    write, written = checkpoint_module._write_synced, []
+    write, written = checkpoint_module.write_synced, []
 
     def until_full(path: Path, data: bytes) -> None:
         written.append(path)
@@ -140,7 +140,7 @@ def test_a_full_disk_stops_training_and_keeps_the_old_checkpoint(
         write(path, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint_module, "_write_synced", until_full)
+        patch.setattr(checkpoint_module, "write_synced", until_full)
         every_step = ("--save-every", "0.000001s")
         assert main(["train", "--images", str(photos), "--output", str(run), *SMALL, *every_step]) == 2
     said = capsys.readouterr().err

@@ -79,6 +79,9 @@ class Counting:
     def render(self, cameras: Cameras, pixels: torch.Tensor | None = None) -> Render:
         raise NotImplementedError
 
+    def size(self) -> str:
+        return "0 weights"
+
     def counts(self) -> dict[str, int]:
         return {}
 
@@ -236,12 +239,24 @@ def test_progress_is_the_farther_of_steps_and_seconds():
 
 def test_photos_double_in_size_until_they_are_whole(room):
     config = TrainConfig(steps=10, first_resolution=0.25, full_resolution_at=0.4)
-    scales = [resolution_at(config, progress / 10) for progress in range(11)]
+    scales = [resolution_at(config, step / 10, step=step) for step in range(11)]
     assert scales == [0.25, 0.25, 0.5, 0.5, 1, 1, 1, 1, 1, 1, 1]
-    assert resolution_at(replace(config, first_resolution=1.0), 0.0) == 1.0
+    assert resolution_at(replace(config, first_resolution=1.0), 0.0, step=0) == 1.0
     model = Counting()
     list(train(TrainState(model, Sampler(room.scene(), seed=0)), room.scene(), config))
     assert (model.sizes[0], model.sizes[-1]) == (48, 64)  # never under 48 pixels
+
+
+def test_much_time_is_not_spent_on_small_photos():
+    config = TrainConfig(budget=3600.0, first_resolution=0.25, steps_each=100)
+    assert [resolution_at(config, 0.01, step=step) for step in (0, 99, 100, 199, 200, 9999)] == [
+        0.25,
+        0.25,
+        0.5,
+        0.5,
+        1,
+        1,
+    ]
 
 
 # --- Failing --------------------------------------------------------------------------------------------------------
@@ -266,6 +281,33 @@ def test_a_few_losses_that_are_no_numbers_are_counted(room):
         model.loss = math.nan if report.step % 10 < 9 else 1.0
     assert state.step == 100
     assert state.skipped == counted[-1] == 89
+
+
+def test_a_broken_model_is_never_saved(room):
+    """Whatever a model does: what is not a number does not reach a checkpoint."""
+
+    class Broken(Counting):
+        def state_dict(self) -> dict[str, torch.Tensor]:
+            return {"weights": torch.tensor([1.0, math.nan])}
+
+    state = TrainState(Broken(), Sampler(room.scene(), seed=0))
+    with pytest.raises(RunError, match=r"not a number \(weights\)"):
+        state.state_dict()
+
+
+def test_a_model_that_takes_pixels_gets_as_many_as_it_wants(room):
+    class Taking(Counting):
+        sampling: Literal["images", "pixels"] = "pixels"
+        pixels_per_step = 32
+
+        def train_step(self, batch: Batch, step: int) -> dict[str, torch.Tensor]:
+            self.sizes.append(len(batch.rgb))
+            self.pixels_per_step += 8
+            return {"loss": torch.tensor(1.0)}
+
+    model = Taking()
+    list(train(TrainState.start(model, room.scene()), room.scene(), TrainConfig(steps=3)))
+    assert model.sizes == [32, 40, 48]
 
 
 def test_nothing_to_train_on_is_said(room):

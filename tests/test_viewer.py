@@ -47,11 +47,24 @@ class Training:
     def _train(self) -> None:
         while not self._over.is_set():
             self.steps += 1
-            report = StepReport(self.steps, {"l1": torch.tensor(0.1)}, {"gaussians": 600})
+            report = StepReport(self.steps, {"l1": torch.tensor(0.1)}, size="600 Gaussians")
             self.viewer.update(report, steps=100_000, seconds_left=61.0, psnr=25.0)
             self.viewer.serve_pending(self._model)
             self.viewer.serve_while(self._model, lambda: self.viewer.paused and not self._over.is_set())
             time.sleep(0.01)
+
+
+class Served:
+    """A viewer of a model that no longer changes, served in a thread of its own."""
+
+    def __init__(self, viewer: Viewer, model: Renderer) -> None:
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=viewer.serve_while, args=(model, lambda: not self._over.is_set()))
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._over.set()
+        self._thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -229,6 +242,23 @@ def test_a_model_without_gaussians_is_drawn_by_itself(page: Page, training: Trai
         other.viewer.close()
 
 
+def test_a_page_whose_training_is_over_says_so_and_still_answers(page: Page, training: Training) -> None:
+    viewer, model = Viewer(blob_scene(), port=0), Painter()
+    report = StepReport(7000, {"l1": torch.tensor(0.1)}, size="600 Gaussians")
+    viewer.update(report, steps=7000)
+    served = Served(viewer, model)
+    try:
+        page.open(viewer.address)
+        wait(lambda: "Pause" in page.text(), "the panel")
+        viewer.finish()
+        wait(lambda: "Training is over.\nStep 7 000" in page.text(), "the end of the training")
+        assert "Pause" not in page.text()
+        wait(lambda: seen(page), "the scene")
+    finally:
+        served.stop()
+        viewer.close()
+
+
 # --- Without one ----------------------------------------------------------------------------------------------------
 
 
@@ -273,10 +303,24 @@ def test_frames_shrink_while_the_camera_moves_and_sharpen_when_it_rests() -> Non
         return pace.side(1200, 1200 * 600, moved=20.0, drawn=drawn, stale=False, training=False, now=now)
 
     quick = side(drawn=0, now=20.0)
-    assert 240 <= quick < 400
+    assert 120 <= quick < 400
     assert side(drawn=quick, now=20.1) == 0
     assert side(drawn=quick, now=20.5) == 1200
     assert side(drawn=1200, now=21.0) == 0
+
+
+def test_a_slow_model_sharpens_by_steps_of_a_few_seconds() -> None:
+    pace = Pace()
+    pace.spent(100_000, 1.0, now=10.0)  # a full frame takes seven seconds
+
+    def side(drawn: int, training: bool) -> int:
+        return pace.side(1200, 720_000, moved=10.0, drawn=drawn, stale=False, training=training, now=20.0)
+
+    first = side(drawn=120, training=True)
+    assert first**2 * 720_000 / 1200**2 <= 200_000  # pixels: two seconds
+    assert side(drawn=first, training=True) == 0  # training goes on
+    assert first < side(drawn=first, training=False) <= 1200
+    assert side(drawn=1200, training=False) == 0
 
 
 def test_training_keeps_nine_tenths_of_the_time_when_the_camera_rests() -> None:
@@ -338,7 +382,7 @@ def test_a_view_sees_straight_ahead_in_the_middle_and_up_above_it() -> None:
 
 
 def test_progress_reads_well() -> None:
-    assert Progress(1200, 0.01234, 52_341, steps=7000, seconds_left=4000.0).lines() == (
+    assert Progress(1200, 0.01234, "52,341 Gaussians", steps=7000, seconds_left=4000.0).lines() == (
         "**Step 1 200** of 7 000 · 1 h 06 min left  \nloss 0.0123  \n52 341 Gaussians"
     )
 
