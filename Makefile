@@ -19,7 +19,7 @@ help:
 	@echo "make demo    install into .venv, then photos -> poses -> splat (VIEW=1 leaves the viewer open)"
 	@echo "make test    the tests, under two minutes once installed      make test-slow   whole reconstructions"
 	@echo "make check   format, lint, types, architecture                make fix         format and mend"
-	@echo "make bench   speed and quality, writes bench.json             make setup       only install"
+	@echo "make bench   speed and quality, writes docs/kernels_cpu.md    make setup       only install"
 	@echo "make native  compile after a change under cuda/               make test-gpu    the tests that need a GPU"
 
 setup: $(VENV)/.installed-dev
@@ -55,7 +55,9 @@ test-gpu: setup
 	$(BIN)/python -m pytest -q -m gpu $(TESTS)
 
 bench: setup
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/recon bench --markdown docs/kernels_cpu.md
+	@if [ -n "$$RECON_DATA" ]; then $(BIN)/python benchmarks/scenes.py; \
+	else echo "RECON_DATA is not set: the real scenes are left out."; fi
 
 demo: $(VENV)/.installed
 	@sh scripts/demo.sh "$(BIN)/recon" "$(DEMO)" "$(BUDGET)" "$(VIEW)"
