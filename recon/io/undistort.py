@@ -19,7 +19,7 @@ from recon.errors import InputError
 from recon.io.lens import focal_and_center, is_pinhole, pixels_of
 from recon.types import Lens
 
-__all__ = ["Pinhole", "pinhole_of", "warp"]
+__all__ = ["Pinhole", "pinhole_of", "sample_nearest", "warp"]
 
 _WIDEST = 3**0.5  # tangent of half the widest field of view, 120 degrees: beyond, a plane stretches too much
 _STEPS = 25
@@ -60,6 +60,14 @@ def warp(picture: Float[Tensor, "c h w"], lens: Lens, pinhole: Pinhole, finer: i
     mode = "bicubic" if finer == 1 else "bilinear"
     sampled = functional.grid_sample(picture[None], grid, mode=mode, padding_mode="border", align_corners=False)
     return functional.avg_pool2d(sampled, finer)[0]
+
+
+def sample_nearest(map: Float[Tensor, "h w"], lens: Lens, pinhole: Pinhole) -> Float[Tensor, "v u"]:
+    """The value of `map`, seen by the lens at any resolution, nearest to each pixel of the pinhole, unmixed."""
+    grid = _grid(lens, pinhole, 1)
+    return functional.grid_sample(map[None, None], grid, mode="nearest", padding_mode="zeros", align_corners=False)[
+        0, 0
+    ]
 
 
 @lru_cache(maxsize=4)

@@ -1,0 +1,28 @@
+"""Sources of depth by name: one module each, one case here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, assert_never
+
+from recon.priors.protocols import DepthPrior
+from recon.types import Reconstruction
+
+__all__ = ["DepthName", "depth_prior"]
+
+DepthName = Literal["sensor"]
+"""The names that `recon depth --method` and `recon train --depth` take."""
+
+
+def depth_prior(name: DepthName, reconstruction: Reconstruction, *, source: Path | None = None) -> DepthPrior:
+    """The source of depth of that name. `source` is what it reads: a sensor's folder, or a network's weights.
+
+    `reconstruction` is what the scene was made from: its photos' files and lenses.
+    """
+    match name:
+        case "sensor":
+            from recon.priors.depth.sensor import SensorDepth
+
+            return SensorDepth.of(source, reconstruction)
+        case _:
+            assert_never(name)
