@@ -84,16 +84,28 @@ def test_rays_without_samples_are_empty():
     assert out.depth.tolist() == [0, 0]
 
 
-def test_weights_are_those_of_nerfacc():
+def test_pixels_depths_and_gradients_are_those_of_nerfacc():
+    """Its batched functions: those for packed samples need CUDA."""
     volrend = pytest.importorskip("nerfacc.volrend")
-    samples = packed([50] * 6)
-    density, rgb = field(300, dense=20)
-    batched = (samples.t0.view(6, 50), samples.t1.view(6, 50), density.view(6, 50))
-    weights, _, _ = volrend.render_weight_from_density(*batched)
-    pixels = volrend.accumulate_along_rays(weights, rgb.view(6, 50, 3))
+    samples, behind = packed([50] * 6), torch.tensor([0.2, 0.9, 0.4])
+    cotangents = [torch.randn(shape, generator=torch.Generator().manual_seed(4)) for shape in ((6, 3), (6,), (6,))]
+    density, rgb = ours = [value.requires_grad_() for value in field(300, dense=20)]
+
     out = composite(density, rgb, samples, min_transmittance=0.0)
-    torch.testing.assert_close(out.weights.view(6, 50), weights, rtol=1e-4, atol=1e-6)
-    torch.testing.assert_close(out.rgb, pixels, rtol=1e-4, atol=1e-6)
+    pixels = [out.rgb + (1 - out.alpha)[:, None] * behind, out.alpha, out.depth / out.alpha]
+    torch.autograd.backward(pixels, cotangents)
+
+    density, rgb = theirs = [value.detach().clone().requires_grad_() for value in ours]
+    rows = (samples.t0.view(6, 50), samples.t1.view(6, 50))
+    colours, opacities, depths, extras = volrend.rendering(
+        *rows, rgb_sigma_fn=lambda *_: (rgb.view(6, 50, 3), density.view(6, 50)), render_bkgd=behind
+    )
+    expected = [colours, opacities[:, 0], depths[:, 0]]
+    torch.autograd.backward(expected, cotangents)
+
+    torch.testing.assert_close(out.weights.view(6, 50), extras["weights"], rtol=1e-4, atol=1e-6)
+    for value, other in zip([*pixels, *(v.grad for v in ours)], [*expected, *(v.grad for v in theirs)], strict=True):
+        assert relative_error(value, other) < 1e-5  # both add up in float
 
 
 def test_distortion_and_its_gradient_match_the_reference_in_double(isa):

@@ -48,6 +48,22 @@ def test_only_occupied_cells_are_sampled():
 
 
 @pytest.mark.parametrize("cone", [0.0, 0.02])
+def test_samples_lie_where_nerfacc_finds_something(cone):
+    """Its own marching needs CUDA, but not its look-up of points in the cubes."""
+    grid = pytest.importorskip("nerfacc.grid")
+    some = cubes(0.3)
+    whole = OccupancyCubes(torch.ones_like(some.occupied), some.center, some.radius)
+    origins, directions = rays(200, inside=True)
+    every, found = (march(origins, directions, c, step=0.03, cone=cone, max_samples=1 << 20) for c in (whole, some))
+    points = origins[every.rays] + directions[every.rays] * every.mid[:, None]
+    center = torch.tensor(some.center)
+    occupied, _ = grid._query(points, some.occupied, torch.cat([center - some.radius, center + some.radius]))
+    expected = set(zip(every.rays[occupied].tolist(), every.t0[occupied].tolist(), strict=True))
+    different = expected ^ set(zip(found.rays.tolist(), found.t0.tolist(), strict=True))
+    assert len(different) < 1e-3 * len(expected)  # middles on the border of a cell, to float's rounding
+
+
+@pytest.mark.parametrize("cone", [0.0, 0.02])
 def test_intervals_grow_with_distance(cone):
     origins, directions = torch.zeros(1, 3), torch.tensor([[0.0, 0.6, 0.8]])
     full = OccupancyCubes(torch.ones(5, 4, 4, 4, dtype=torch.bool), (0.0, 0.0, 0.0), 1.0)

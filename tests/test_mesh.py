@@ -267,3 +267,54 @@ def test_the_command_line_measures_meshes(ball, tmp_path: Path, capsys):
     assert {"accuracy", "completeness", "chamfer", "precision", "recall", "threshold"} < set(scores)
     assert main(["mesh-eval", *paths, "--threshold", "-1", "--quiet"]) == 2
     assert "positive" in capsys.readouterr().err
+
+
+# --- Clouds of matter -----------------------------------------------------------------------------------------------
+
+
+class DenseBall(Ball):
+    """The ball as matter that thins out over a fiftieth of its radius."""
+
+    surface_density = 10.0
+    bounds = torch.stack([CENTRE - 0.7, CENTRE + 0.7])
+
+    def density(self, points: torch.Tensor) -> torch.Tensor:
+        outside = (points - CENTRE).norm(dim=-1) / RADIUS - 1
+        return 10 * torch.exp(-50 * outside)
+
+
+def test_the_surface_of_a_dense_ball_is_where_its_density_passes_the_threshold():
+    mesh = make_mesh(DenseBall(), ball_scene(), MeshConfig(faces=20_000, method="density", voxel=0.05), progress=quiet)
+    from_centre = mesh.vertices - CENTRE.numpy()
+    radius = np.linalg.norm(from_centre, axis=1)
+    assert np.abs(radius / RADIUS - 1).max() < 0.01  # a fifth of a cell; the frame's scale makes voxels 0.025
+    outward = from_centre[mesh.faces].mean(axis=1)
+    assert ((mesh.face_normals * outward).sum(axis=1) > 0).all()
+    sides = np.sort(mesh.faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
+    assert (np.unique(sides, axis=0, return_counts=True)[1] == 2).all()  # closed, where no camera looks too
+    height = from_centre[:, 2] / RADIUS
+    assert np.median(np.abs(mesh.rgb[:, 0] - 255 * (0.5 + 0.4 * np.sin(6 * height)))) < 12
+
+
+def test_matter_that_fills_its_box_is_closed_at_the_box():
+    class Full(DenseBall):
+        def density(self, points: torch.Tensor) -> torch.Tensor:
+            return torch.full((len(points),), 100.0)
+
+    mesh = make_mesh(Full(), ball_scene(), MeshConfig(method="density", voxel=0.2, faces=5000), progress=quiet)
+    reach = np.abs(mesh.vertices - CENTRE.numpy()).max(axis=0)
+    assert (np.abs(reach - 0.7) < 0.1).all()  # half a voxel of the world
+
+
+def test_meshes_of_density_say_what_they_need():
+    with pytest.raises(InputError, match="radiance field"):
+        make_mesh(Ball(), ball_scene(), MeshConfig(method="density"), progress=quiet)
+    with pytest.raises(InputError, match="GB"):
+        make_mesh(DenseBall(), ball_scene(), MeshConfig(method="density", voxel=0.001), progress=quiet)
+
+    class Fog(DenseBall):
+        def density(self, points: torch.Tensor) -> torch.Tensor:
+            return torch.full((len(points),), 0.1)
+
+    with pytest.raises(RunError, match="dense nowhere"):
+        make_mesh(Fog(), ball_scene(), MeshConfig(method="density", voxel=0.1), progress=quiet)

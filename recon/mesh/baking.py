@@ -84,7 +84,7 @@ def _baked(
     mesh: Mesh, texels: _Texels, shown: Photographed, picture: Callable[[int], Picture], *, progress: Progress
 ) -> UInt8[np.ndarray, "t 3"]:
     points = texels.between(mesh.vertices, mesh.faces)
-    normals = texels.between(_vertex_normals(mesh), mesh.faces)
+    normals = texels.between(mesh.vertex_normals, mesh.faces)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
     most = shown.score.max(axis=0)
     colour, weight = np.zeros_like(points), np.zeros(len(points), dtype=np.float32)
@@ -121,14 +121,6 @@ def _looked_up(
             trusted *= (sampled(part.numpy()[..., None], x, y)[:, 0] > 250).astype(np.float32)
     border = np.minimum.reduce([x, y, width - x, height - y])
     return sampled(picture.rgb.numpy(), x, y), trusted * np.clip(border / (0.05 * min(width, height)), 0.05, 1)
-
-
-def _vertex_normals(mesh: Mesh) -> Float[np.ndarray, "v 3"]:
-    normals = np.zeros_like(mesh.vertices)
-    weighted = mesh.face_normals * mesh.face_areas[:, None]
-    for corner in range(3):
-        np.add.at(normals, mesh.faces[:, corner], weighted)
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
 
 
 def _carried_on(image: UInt8[np.ndarray, "h w 3"], known: Bool[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:

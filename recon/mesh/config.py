@@ -16,10 +16,12 @@ class MeshConfig:
 
     faces: int = 300_000
     """Most triangles. Fewer make smaller files; flat parts lose theirs first."""
-    method: Literal["fusion", "poisson"] = "fusion"
-    """fusion: only what cameras saw. poisson: closed over what they did not see, for single objects."""
+    method: Literal["fusion", "poisson", "density"] = "fusion"
+    """fusion: only what cameras saw. poisson: closed over what they did not see, for single objects. density: where a
+    radiance field is dense, found on a grid of 256 cells without looking through any camera; closed, for nerf only."""
     voxel: float | None = None
-    """Size of the grid that surfaces are found on, in the photos' frame. Without it: a pixel at the usual distance."""
+    """Size of the grid that surfaces are found on, in the photos' frame. Without it: a pixel at the usual distance,
+    and for density a 256th of the scene."""
     floaters: float = 0.001
     """Loose pieces smaller than this share of the largest are removed."""
     close_holes: float = 0.0

@@ -5,39 +5,57 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from recon.errors import InputError
 from recon.mesh.agreement import agreeing
 from recon.mesh.baking import textured
 from recon.mesh.cleaning import close_holes, decimate, without_floaters
+from recon.mesh.colouring import coloured
 from recon.mesh.config import MeshConfig
+from recon.mesh.density import isosurface
 from recon.mesh.fusion import choose_voxel, fuse
 from recon.mesh.mesh import Mesh
 from recon.mesh.photographed import photographed
 from recon.mesh.poisson import poisson
 from recon.mesh.views import DepthView, Progress, depth_views
-from recon.types import Cameras, Picture, Renderer, Scene
+from recon.types import Cameras, HasDensity, Picture, Renderer, Scene
 
 __all__ = ["dress", "make_mesh", "seen_surface", "without_unseen"]
 
 
 def make_mesh(model: Renderer, scene: Scene, config: MeshConfig, *, progress: Progress) -> Mesh:
     """The surface that the scene's training cameras see of the model, in the world frame, with coloured vertices."""
-    views = seen_surface(model, scene, progress=_part(progress, 0.0, 0.4))
     scale = float(scene.input_from_world[0, 0])
-    voxel = choose_voxel(views, faces=config.faces) if config.voxel is None else config.voxel / scale
-    part = _part(progress, 0.4, 0.6)
-    if config.method == "poisson":
-        mesh = poisson(*fuse(views, voxel=voxel, progress=part).points(), voxel=voxel)
-    else:
-        mesh = fuse(views, voxel=voxel, progress=part).mesh()
+    voxel = None if config.voxel is None else config.voxel / scale
+    cameras = scene.cameras[list(scene.train)]
+    mesh = _found(model, scene, config, voxel, _part(progress, 0.0, 0.6))
     progress(0.6, "removing floaters")
     mesh = without_floaters(mesh, least=config.floaters)
     if config.close_holes > 0:
         mesh = close_holes(mesh, radius=config.close_holes / scale)
     progress(0.65, f"{len(mesh)} faces to {config.faces}")
     mesh = decimate(mesh, faces=config.faces)
-    if config.method == "poisson":
-        return mesh
-    return without_unseen(mesh, scene.cameras[list(scene.train)], progress=_part(progress, 0.9, 1.0))
+    match config.method:
+        case "fusion":
+            return without_unseen(mesh, cameras, progress=_part(progress, 0.9, 1.0))
+        case "poisson":
+            return mesh
+        case "density":
+            return coloured(mesh, model, cameras, progress=_part(progress, 0.7, 1.0))
+
+
+def _found(model: Renderer, scene: Scene, config: MeshConfig, voxel: float | None, progress: Progress) -> Mesh:
+    """The surface as each method finds it, before it is cleaned. `voxel` is in world units."""
+    if config.method == "density":
+        if not isinstance(model, HasDensity):
+            raise InputError(
+                "--mesh.method density needs a radiance field; this run has splats.",
+                advice="Use fusion or poisson, or train a nerf.",
+            )
+        return isosurface(model, voxel=voxel, progress=progress)
+    views = seen_surface(model, scene, progress=_part(progress, 0.0, 0.7))
+    voxel = choose_voxel(views, faces=config.faces) if voxel is None else voxel
+    field = fuse(views, voxel=voxel, progress=_part(progress, 0.7, 1.0))
+    return poisson(*field.points(), voxel=voxel) if config.method == "poisson" else field.mesh()
 
 
 def dress(model: Renderer, scene: Scene, mesh: Mesh, *, largest: int, photos: bool, progress: Progress) -> Mesh:

@@ -41,6 +41,15 @@ class Mesh:
         return cross / np.maximum(np.linalg.norm(cross, axis=-1, keepdims=True), 1e-30)
 
     @property
+    def vertex_normals(self) -> Float[np.ndarray, "v 3"]:
+        """Unit vectors outwards, means over the faces around by their area; zero for vertices without any."""
+        normals = np.zeros_like(self.vertices)
+        cross = self._cross()
+        for corner in range(3):
+            np.add.at(normals, self.faces[:, corner], cross)
+        return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
+
+    @property
     def face_areas(self) -> Float[np.ndarray, "f"]:
         return np.linalg.norm(self._cross(), axis=-1) / 2
 
