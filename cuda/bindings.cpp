@@ -68,6 +68,13 @@ void splat_backward_adam(SplatFrame& frame, Array<const float, 3> grad_rgb, Arra
   frame.camera_gradient(grad_camera.data());
 }
 
+void splat_lift(SplatFrame& frame, Array<const float, 3> map, Array<float, 2> sums, Array<float, 1> weights) {
+  expect(frame.rendered(), "lift before forward");
+  const SplatLift lift = describe_lift(frame.splat(), map, sums, weights);
+  nb::gil_scoped_release release;
+  frame.lift(lift);
+}
+
 void bind_splat(nb::module_& m) {
   nb::class_<SplatFrame>(m, "SplatFrame")
       .def(nb::init<>())
@@ -77,6 +84,7 @@ void bind_splat(nb::module_& m) {
       .def("backward_adam", &splat_backward_adam, "grad_rgb"_a, "grad_alpha"_a, "parameters"_a, "first"_a, "second"_a,
            "learning_rates"_a, "step"_a, "beta1"_a, "beta2"_a, "epsilon"_a, "opacity_pull"_a, "scale_pull"_a,
            "stats"_a.none(), "grad_camera"_a)
+      .def("lift", &splat_lift, "map"_a, "sums"_a, "weights"_a)
       .def("seen", [](const SplatFrame& f, Array<bool, 1> out) { f.seen(out.data()); }, "out"_a)
       .def_prop_ro("seen_count", &SplatFrame::seen_count)
       .def_prop_ro("pair_count", &SplatFrame::pair_count)

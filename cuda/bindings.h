@@ -53,6 +53,20 @@ Splat describe_splat(const Blocks& blocks, const Array<const float, 2>& cam_from
   return s;
 }
 
+// A map of features and where their sums go, with shapes checked, for a view of this size.
+template <class Map, class Sums, class Weights>
+SplatLift describe_lift(const Splat& s, const Map& map, const Sums& sums, const Weights& weights) {
+  expect(map.shape(0) > 0 && map.shape(1) > 0 && map.shape(2) > 0, "the map is empty");
+  expect(map.shape(2) == sums.shape(1) && sums.shape(0) == weights.shape(0), "map, sums and weights differ in size");
+  expect(int64_t(sums.shape(0)) <= s.block_count * kBlock, "there are more sums than Gaussians");
+  SplatLift d{};
+  d.map = map.data(), d.rows = int(map.shape(0)), d.columns = int(map.shape(1)), d.channels = int(map.shape(2));
+  d.sums = sums.data(), d.weights = weights.data(), d.gaussians = int64_t(sums.shape(0));
+  expect(nodes_under_tile(d.columns, s.width) <= kMostNodes && nodes_under_tile(d.rows, s.height) <= kMostNodes,
+         "a cell of the map must span at least 4 pixels");
+  return d;
+}
+
 void bind_radiance(nb::module_&);
 void bind_cuda(nb::module_&);
 

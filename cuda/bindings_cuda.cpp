@@ -77,6 +77,18 @@ class CudaSplat {
     cuda_splat_backward(job_, d);
   }
 
+  // Floats of scratch that lifting a map takes: one for each pair up to the limit and each node under a tile.
+  int64_t lift_scratch(int rows, int columns) const {
+    return job_.pair_limit * nodes_under_tile(columns, job_.view.width) * nodes_under_tile(rows, job_.view.height);
+  }
+  void lift(DeviceArray<const float, 3> map, DeviceArray<float, 2> sums, DeviceArray<float, 1> weights,
+            DeviceArray<float, 1> pair_nodes) {
+    SplatLift d = describe_lift(job_.view, map, sums, weights);
+    expect(int64_t(pair_nodes.shape(0)) >= lift_scratch(d.rows, d.columns), "the scratch memory is for fewer pairs");
+    d.pair_nodes = pair_nodes.data();
+    cuda_splat_lift(job_, d);
+  }
+
   void seen(DeviceArray<bool, 1> out) {
     expect(int64_t(out.shape(0)) == job_.view.block_count * kBlock, "one flag per place is needed");
     cuda_splat_seen(job_, out.data());
@@ -128,6 +140,8 @@ void bind_splats(nb::module_& m) {
            "first"_a, "second"_a, "stats"_a.none(), "loss"_a.none())
       .def("backward_adam", &CudaSplat::backward_adam<int8_t, uint8_t>, "grad_rgb"_a, "grad_alpha"_a, "parameters"_a,
            "first"_a, "second"_a, "stats"_a.none(), "loss"_a.none())
+      .def("lift_scratch", &CudaSplat::lift_scratch, "rows"_a, "columns"_a)
+      .def("lift", &CudaSplat::lift, "map"_a, "sums"_a, "weights"_a, "pair_nodes"_a)
       .def("seen", &CudaSplat::seen, "out"_a);
 }
 

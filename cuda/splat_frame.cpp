@@ -78,6 +78,13 @@ void SplatFrame::backward(SplatBackward backward, SplatGather gather) {
   seconds_.gather = watch.lap();
 }
 
+void SplatFrame::lift(SplatLift lift) {
+  const size_t nodes = size_t(nodes_under_tile(lift.columns, s_.width)) * size_t(nodes_under_tile(lift.rows, s_.height));
+  lift.pair_nodes = pair_nodes_.at_least(size_t(s_.pair_count) * nodes);
+  lift.pair_tile = pair_tile_.at_least(size_t(s_.pair_count));
+  kernels().splat_lift(s_, lift);
+}
+
 void SplatFrame::camera_gradient(float* grad) const {
   double sum[15] = {};
   double* partials = const_cast<Buffer<double>&>(pose_partials_).at_least(size_t(s_.block_count) * 15);

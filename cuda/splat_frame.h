@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #endif
 
+#include "ops/lift.h"
 #include "ops/splat.h"
 
 namespace recon {
@@ -54,6 +55,8 @@ class SplatFrame {
   void forward(const Splat& splat);
   // The way back to the pairs and from there to parameters; `gather` says where to.
   void backward(SplatBackward backward, SplatGather gather);
+  // Adds the features of a map, weighted as the last forward blended; `lift` says which and where to.
+  void lift(SplatLift lift);
   // Sums of the camera's cotangents: d/d cam_from_world [3][4].
   void camera_gradient(float* grad) const;
   void seen(bool* out) const;
@@ -68,10 +71,10 @@ class SplatFrame {
  private:
   Splat s_{};
   SplatSeconds seconds_;
-  Buffer<float> records_, pair_grads_;
+  Buffer<float> records_, pair_grads_, pair_nodes_;
   Buffer<uint16_t> rects_;
   Buffer<uint32_t> tile_mask_, tile_count_, keys_[2], order_[2], histograms_, tile_start_, tile_order_, slot_start_,
-      pair_gaussian_, pair_slot_, pair_mask_, tile_done_;
+      pair_gaussian_, pair_slot_, pair_mask_, tile_done_, pair_tile_;
   Buffer<uint64_t> thread_sums_;
   Buffer<double> pose_partials_;
 };

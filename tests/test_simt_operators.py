@@ -10,7 +10,17 @@ import pytest
 from emulator import EMULATED, REPOSITORY, build_module, missing, sanitized_environment
 
 TESTS = (
-    *("splat.py", "photometric.py", "adam.py", "mcmc.py", "blocks.py", "gpu_frame.py", "moments.py", "thread_order.py"),
+    *(
+        "splat.py",
+        "lift.py",
+        "photometric.py",
+        "adam.py",
+        "mcmc.py",
+        "blocks.py",
+        "gpu_frame.py",
+        "moments.py",
+        "thread_order.py",
+    ),
     "surface.py::test_the_median_gaussian_is_that_of_brute_force",
 )
 LEFT_OUT = (

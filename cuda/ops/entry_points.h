@@ -5,6 +5,7 @@
 #include "ops/directions.h"
 #include "ops/field.h"
 #include "ops/hash_grid.h"
+#include "ops/lift.h"
 #include "ops/march.h"
 #include "ops/mcmc.h"
 #include "ops/mlp.h"
@@ -19,6 +20,7 @@ void splat_emit(const Splat&);
 void splat_blend(const Splat&);
 void splat_blend_backward(const Splat&, const SplatBackward&);
 void splat_gather(const Splat&, const SplatGather&);
+void splat_lift(const Splat&, const SplatLift&);
 void photometric(const PhotometricArgs&);
 void adam_step(const AdamArgs&);
 void mcmc_noise(const NoiseArgs&);

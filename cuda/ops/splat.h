@@ -1,9 +1,10 @@
-// Splatting 3D Gaussians into one image: what the CPU kernels of the four stages share.
+// Splatting 3D Gaussians into one image: what the CPU kernels of the stages share.
 //
 //   project    blocks of Gaussians -> 2D records, the tiles each touches                       splat_project.cpp
 //   bin        records -> depth order -> (tile, Gaussian) pairs grouped by tile, front first   splat_bin.cpp
 //   blend      pairs -> pixels; and backwards: pixels -> one gradient per pair                 splat_blend.cpp
 //   gather     pair gradients -> parameter gradients, or straight through Adam                 splat_gather.cpp
+//   lift       after a blend: pixels of a map of features -> Gaussians                          splat_lift.cpp
 //
 // Every output element is written by exactly one iteration, and sums run in an order that depends on the data alone, so
 // that results are the same bit for bit whatever the number of threads.

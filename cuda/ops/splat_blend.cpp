@@ -10,25 +10,12 @@
 //   S after = S before - w q,    dL/dalpha = T q - S after / (1 - alpha).
 // At the start S = <g, colour> + dL/dT_end T_end.
 #include "ops/entry_points.h"
-#include "ops/tiles.h"
+#include "ops/splat_blocks.h"
 
 namespace recon::RECON_ISA {
 namespace {
 
-constexpr int kBlockRows = kLanes / 4;            // a pixel block is 4 wide
-constexpr int kBlocks = kTile * kTile / kLanes;   // in a tile: 16 or 32
-constexpr int kChunk = 64;  // pairs tested and fetched together
 constexpr uint32_t kAllBlocks = kBlocks == 32 ? ~0u : (1u << (kBlocks % 32)) - 1;
-
-struct Lanes {
-  float x[kLanes], y[kLanes];
-};
-// Pixel centres of a block whose corner is at the origin.
-RECON_HD Lanes pixel_centres() {
-  Lanes lanes;
-  for (int i = 0; i < kLanes; ++i) lanes.x[i] = float(i % 4) + 0.5f, lanes.y[i] = float(i / 4) + 0.5f;
-  return lanes;
-}
 
 // Bit i: the record reaches the pixel centres of block i.
 RECON_HD uint32_t touched_blocks(const float* record) {
@@ -62,50 +49,7 @@ RECON_HD void transpose(const uint32_t* masks, int count, uint64_t* bitmaps) {
 
 RECON_HD int first_bit(uint64_t bits) { return __builtin_ctzll(bits); }
 
-struct Chunk {
-  float records[kChunk][kRecord];
-  uint32_t masks[kChunk];
-};
-
-// Copies records, with centres made relative to the tile's corner: the small number keeps the digits of the rest.
-RECON_HD void fetch(const Splat& s, uint32_t pair, int count, int tile_x, int tile_y, Chunk& chunk) {
-  const uint32_t ahead = pair + uint32_t(count) + kChunk <= s.pair_count ? uint32_t(count) : 0;
-  for (int j = 0; j < count; ++j) {
-    __builtin_prefetch(s.records + kRecord * int64_t(s.pair_gaussian[pair + j + ahead]));
-    const float* from = s.records + kRecord * int64_t(s.pair_gaussian[pair + j]);
-    float* record = chunk.records[j];
-    for (int i = 0; i < kRecord; i += kLanes) store(record + i, load(from + i));
-    record[kX] = (from[kX] - float(tile_x * kTile)) + from[kRestX];
-    record[kY] = (from[kY] - float(tile_y * kTile)) + from[kRestY];
-  }
-}
-
-// alpha at a pixel block. It does not look at the transmittance, so that the chain from one pair to the next is short.
-struct Contribution {
-  f32 dx, dy, exponent, alpha;
-};
-RECON_HD Contribution contribution(const float* record, f32 x, f32 y) {
-  Contribution k;
-  k.dx = x - record[kX];
-  k.dy = y - record[kY];
-  k.exponent = k.dx * (record[kA] * k.dx + record[kB] * k.dy) + record[kO];
-  k.exponent = record[kC] * k.dy * k.dy + k.exponent;
-  k.alpha = where(ge(k.exponent, kLog2MinAlpha), exp2_of(min_of(k.exponent, kLog2MaxAlpha)), f32{});
-  return k;
-}
-// The pair's weight: nothing where the light is used up.
-RECON_HD f32 weight_of(f32 alpha, f32 transmittance) {
-  return where(ge(transmittance, kMinTransmittance), alpha * transmittance, f32{});
-}
-
 // Reads or writes a block's pixels of one plane; pixels outside the image read as 0 and are not written.
-struct BlockWindow {
-  int x, y, columns, rows;
-};
-RECON_HD BlockWindow window_of(const Splat& s, int tile_x, int tile_y, int block) {
-  const int x = tile_x * kTile + block % 4 * 4, y = tile_y * kTile + block / 4 * kBlockRows;
-  return {x, y, min_int(s.width - x, 4), min_int(s.height - y, kBlockRows)};
-}
 RECON_HD f32 read_block(const Splat& s, const float* plane, BlockWindow w) {
   float lanes[kLanes] = {};
   for (int row = 0; row < w.rows; ++row)
@@ -119,11 +63,6 @@ RECON_HD void write_block(const Splat& s, float* plane, BlockWindow w, f32 v) {
   for (int row = 0; row < w.rows; ++row)
     for (int column = 0; column < w.columns; ++column)
       plane[int64_t(w.y + row) * s.width + w.x + column] = lanes[4 * row + column];
-}
-RECON_HD f32 inside(BlockWindow w) {
-  float lanes[kLanes];
-  for (int i = 0; i < kLanes; ++i) lanes[i] = i % 4 < w.columns && i / 4 < w.rows ? 1.0f : 0.0f;
-  return load(lanes);
 }
 
 struct PixelState {

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ops/lift.h"
 #include "ops/splat.h"
 
 namespace recon {
@@ -46,6 +47,8 @@ struct SplatGradients {
   const float* loss;    // one number; nothing moves where it is not finite. Or null
 };
 void cuda_splat_backward(const SplatJob& job, const SplatGradients& gradients);
+// After a picture: features of a map to the Gaussians. `pair_nodes` is for the job's pair limit; `pair_tile` stays unused.
+void cuda_splat_lift(const SplatJob& job, const SplatLift& lift);
 void cuda_splat_seen(const SplatJob& job, bool* seen);
 
 }  // namespace recon

@@ -9,7 +9,7 @@ namespace recon::RECON_ISA {
 
 extern const Kernels table;
 const Kernels table = {
-    RECON_NAME(RECON_ISA), splat_project, splat_sort, splat_emit, splat_blend, splat_blend_backward, splat_gather,
+    RECON_NAME(RECON_ISA), splat_project, splat_sort, splat_emit, splat_blend, splat_blend_backward, splat_gather, splat_lift,
     photometric,          adam_step,     mcmc_noise, mcmc_relocate,
     hash_encode,          hash_backward, sparse_adam,
     mlp_forward,          mlp_backward,  bf16_tiles,   field_forward, field_backward,

@@ -79,6 +79,10 @@ class GpuFrame:
     def backward_adam(self, *arguments: Tensor | None) -> None:
         self._splat.backward_adam(*arguments)
 
+    def lift(self, features: Float[Tensor, "y x d"], sums: Float[Tensor, "g d"], weights: Float[Tensor, "g"]) -> None:
+        scratch = features.new_empty(self._splat.lift_scratch(*features.shape[:2]))
+        self._splat.lift(features, sums, weights, scratch)
+
     def seen(self, out: Bool[Tensor, "g"]) -> None:
         self._splat.seen(out)
 
