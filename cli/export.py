@@ -37,15 +37,17 @@ class Options(Talk):
     """A folder that recon train wrote. The photos are not needed."""
     to: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE...")]
     """Files to write; the ending says what. Splats: .ply (everything, 250 MB for a million), .compressed.ply, .spz (a
-    tenth), .sog (a twentieth), .splat, .glb. A film around the scene: .mp4. With mesh in the name: .glb, .obj, .ply.
-    With cloud: .ply, .pcd. Depth maps: depth.npz or the folder depth. COLMAP with pictures: the folder colmap."""
+    tenth), .sog (a twentieth), .splat, .glb. A page that shows them in any browser, to send to somebody: .html. A film
+    around the scene: .mp4. With mesh in the name: .glb, .obj, .ply. With cloud: .ply, .pcd. Depth maps: depth.npz or
+    the folder depth. COLMAP with pictures: the folder colmap."""
     kind: Annotated[KindName | None, tyro.conf.arg(name="as")] = None
     """What the files shall be, where their endings leave a choice. Without it, a word in the name says so."""
     frame: FrameName | None = None
     """How the axes shall lie, with gravity along one of them. Without it, those of the input. SPZ and glTF prescribe
     opengl, and get it."""
     max_size: Annotated[str | None, tyro.conf.arg(metavar="SIZE")] = None
-    """Most bytes of each splat file, such as 8MB: what contributes least to the photos' views is left out."""
+    """Most bytes of each splat file, such as 8MB: what contributes least to the photos' views is left out. Pages stay
+    below 25MB unless this allows more."""
     mesh: MeshConfig = field(default_factory=MeshConfig)
     """How meshes are made."""
 
@@ -77,6 +79,7 @@ def work_of(opened: TrainedRun, *, frame: FrameName | None = None, max_bytes: in
         has_photos=has_all_photos(opened),
         frame=frame,
         max_bytes=max_bytes,
+        name=opened.run.folder.resolve().name,
     )
 
 

@@ -15,7 +15,8 @@ from recon.cli.command import Talk
 from recon.cli.console import Console
 from recon.cli.opening import TrainedRun, open_run
 from recon.errors import InputError
-from recon.export.orbit import orbit_cameras, write_video
+from recon.export.orbit import orbit_cameras
+from recon.export.video import write_video
 from recon.export.views import write_views
 
 __all__ = ["Options", "run"]

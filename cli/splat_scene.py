@@ -12,7 +12,8 @@ from recon.export.splat_renderer import SplatRenderer
 from recon.export.views import render_picture
 from recon.geometry import look_at
 from recon.io.splats.formats import read_splats
-from recon.types import Cameras, Picture, Points, Renderer, Scene
+from recon.io.splats.look import guessed_look, views_around
+from recon.types import Cameras, Gaussians, Picture, Points, Renderer, Scene
 
 __all__ = ["open_splats"]
 
@@ -41,9 +42,7 @@ def open_splats(path: Path) -> tuple[Renderer, Scene]:
     if len(gaussians) == 0:
         raise InputError(f"{path} holds no splats.", advice="Pass another file.")
     up = np.array((0.0, -1.0, 0.0) if asset.up is None else asset.up)
-    centre = gaussians.means.median(dim=0).values.double().numpy()
-    spread = (gaussians.means - gaussians.means.median(dim=0).values).norm(dim=-1)
-    cameras = _around(centre, 2.5 * max(float(spread.median()), 1e-6), up)
+    cameras = _around(gaussians, up)
     model = SplatRenderer(gaussians)
     rgb = ((gaussians.sh[:, 0] * 0.28209479 + 0.5).clamp(0, 1) * 255).to(torch.uint8)
     scene = Scene(
@@ -58,13 +57,11 @@ def open_splats(path: Path) -> tuple[Renderer, Scene]:
     return model, scene
 
 
-def _around(centre: np.ndarray, distance: float, up: np.ndarray) -> Cameras:
-    east = np.cross(np.eye(3)[np.argmin(np.abs(up))], up)
-    east = east / np.linalg.norm(east)
-    north = np.cross(up, east)
-    angles = np.linspace(0, 2 * np.pi, _STARTS, endpoint=False)[:, None]
-    eyes = centre + distance * (0.9 * (np.cos(angles) * east + np.sin(angles) * north) + 0.4 * up)
-    poses = np.stack([look_at(eye, centre, up) for eye in eyes])
+def _around(gaussians: Gaussians, up: np.ndarray) -> Cameras:
+    look = guessed_look(gaussians, up)
+    middle = np.array(look.target)
+    eyes = views_around(middle, look.distance, up, _STARTS)
+    poses = np.stack([look_at(eye, middle, up) for eye in eyes])
     return Cameras(
         cam_from_world=torch.from_numpy(poses).float(),
         focal=torch.full((_STARTS, 2), _FOCAL),

@@ -14,10 +14,11 @@ from room import Room
 
 from recon.errors import InputError, RunError
 from recon.export.importance import seen_weights
-from recon.export.orbit import orbit_cameras, write_video
+from recon.export.orbit import orbit_cameras
 from recon.export.splat_renderer import SplatRenderer
 from recon.export.splats import export_splats
 from recon.export.table import kind_of
+from recon.export.video import write_video
 from recon.export.views import picture_names, write_views
 from recon.export.work import Work
 from recon.geometry import look_at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gzip
 import io
@@ -9,6 +10,7 @@ import json
 import struct
 import tracemalloc
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -174,6 +176,22 @@ CHANGES = st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)), min_
 def attempt(data: bytes, ending: str, folder: Path) -> None:
     with contextlib.suppress(InputError):
         read_bytes(data, ending, folder)
+
+
+def inside(page: bytes) -> tuple[bytes, bytes, bytes]:
+    """The splats of a page, and the page before and after them."""
+    start = page.index(b'x-spz;base64">') + 14
+    end = page.index(b"<", start)
+    return page[:start], base64.b64decode(page[start:end]), page[end:]
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda data: data[: len(data) // 2], lambda data: data[:40] + data[99:], lambda _: bytes(80)]
+)
+def test_a_page_of_spoiled_splats_is_refused(tmp_path: Path, spoil: Callable[[bytes], bytes]) -> None:
+    before, splats, after = inside(whole_file(".html", tmp_path))
+    with pytest.raises(InputError):
+        read_bytes(before + base64.b64encode(spoil(splats)) + after, ".html", tmp_path)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

@@ -30,6 +30,7 @@ STEPS = {  # largest errors of position, orientation (radians), log scale, opaci
     ".compressed.ply": (2e-2, 4e-3, 6e-3, 3e-3, 2e-2),  # a chunk here spans 10 units, far more than in a real scene
     ".splat": (0, 2e-2, 1e-5, 3e-3, 8e-3),
     ".spz": (1e-3, 5e-3, 3.2e-2, 3e-3, 7e-2),
+    ".html": (1e-3, 5e-3, 3.2e-2, 3e-3, 7e-2),  # SPZ inside
     # SOG drops bits of positions below a share of the smaller Gaussians' size; more of them, in metres, far out.
     ".sog": (6e-3, 4e-2, 0.25, 6e-3, 0.15),
     "meta.json": (6e-3, 4e-2, 0.25, 6e-3, 0.15),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from recon.export.orbit import orbit_cameras, write_video
+from recon.export.orbit import orbit_cameras
+from recon.export.video import write_video
 from recon.export.work import Progress, Work, Written
 
 __all__ = ["export_film"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,12 +25,15 @@ _TRIES = 7
 _NAMES = ("means", "quats", "log_scales", "opacity_logits", "sh")
 
 
-def fitted(asset: SplatAsset, name: str, max_bytes: int, weights: Float[Tensor, "g"]) -> SplatAsset:
+def fitted(asset: SplatAsset, name: str, max_bytes: int, weights: Callable[[], Float[Tensor, "g"]]) -> SplatAsset:
     """The asset with so few Gaussians, those of most weight, that a file called `name` has at most `max_bytes`.
 
     While that would take more than half of them and there are bands of view-dependent colour, a band goes first.
+    Weights are asked for where not all of them fit.
     """
-    order = weights.argsort(descending=True, stable=True)
+    if _size(asset, name) <= max_bytes:
+        return asset
+    order = weights().argsort(descending=True, stable=True)
     degree = asset.gaussians.sh_degree
     while True:
         rich = _with_degree(asset, degree)

@@ -14,6 +14,7 @@ from recon.errors import InputError, RunError
 from recon.export.agreement import Agreement, compare
 from recon.export.fitting import fitted
 from recon.export.importance import seen_weights
+from recon.export.outlook import look_of
 from recon.export.splat_renderer import SplatRenderer
 from recon.export.work import Progress, Work, Written
 from recon.io.disk import unwritable
@@ -39,9 +40,10 @@ def export_splats(work: Work, path: Path, progress: Progress) -> Written:
     finite = finite_gaussians(work)
     asset = _splats_of(work, finite, path)
     everything = len(asset)
-    if work.max_bytes is not None:
-        weights = seen_weights(finite, work.scene.cameras[list(work.scene.train)])
-        asset = fitted(asset, path.name, work.max_bytes, weights)
+    most = known.usual_most if work.max_bytes is None else work.max_bytes
+    if most is not None:
+        views = work.scene.cameras[list(work.scene.train)]
+        asset = fitted(asset, path.name, most, lambda: seen_weights(finite, views))
     with _unchecked(path) as unchecked:
         write_splats(asset, unchecked)
         size = unchecked.stat().st_size
@@ -53,9 +55,11 @@ def export_splats(work: Work, path: Path, progress: Progress) -> Written:
             _check(known, path, asset.gaussians, read.gaussians, agreement)
     frame = asset.frame or "input"
     same = "same as the model" if agreement.psnr >= _SAME else f"{agreement.psnr:.1f} dB like the model"
+    lost = "nothing lost" if abs(agreement.loss) < 0.005 else f"{agreement.loss:.2f} dB lost"
     facts = {
         "format": known.name,
         "gaussians": len(asset),
+        "left_out": everything - len(asset),
         "sh_degree": read.gaussians.sh_degree,
         "frame": frame,
         "psnr": round(agreement.psnr, 2),
@@ -63,15 +67,16 @@ def export_splats(work: Work, path: Path, progress: Progress) -> Written:
         "loss_measured": agreement.measured,
         "views": agreement.views,
     }
-    says = f"{len(asset)} Gaussians, {size / 1e6:.1f} MB, frame {frame}, {same}, {agreement.loss:.2f} dB lost"
-    return Written(says, facts)
+    counted = f"{len(asset)} Gaussians" if len(asset) == everything else f"{len(asset)} of {everything} Gaussians"
+    return Written(f"{counted}, {size / 1e6:.1f} MB, frame {frame}, {same}, {lost}", facts)
 
 
 def _splats_of(work: Work, gaussians: Gaussians, path: Path) -> SplatAsset:
     """The model's Gaussians as they will lie in `path`."""
     up = tuple(float(value) for value in work.scene.up)
     in_input = placed(gaussians, work.output_from_world(None))
-    asset = SplatAsset(in_input, None, up)  # pyright: ignore[reportArgumentType] - three numbers
+    look = look_of(work.scene, work.output_from_world(None), background=work.background, title=work.name)
+    asset = SplatAsset(in_input, None, up, look=look)  # pyright: ignore[reportArgumentType] - three numbers
     frame = frame_for(path, asset, work.frame)
     return asset if frame is None else asset.in_frame(frame)
 

@@ -35,7 +35,8 @@ class Work:
     """How the axes of what is written shall lie; None for those of the input."""
     max_bytes: int | None = None
     """Of each file, where its kind can be made smaller."""
-
+    name: str = ""
+    """Of the scene, for people."""
     mesh: MeshConfig = field(default_factory=MeshConfig)
     """How meshes are made."""
 

@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from recon.errors import InputError
 from recon.io.frames import FrameName, axes_of, level, up_of
+from recon.io.splats.look import Look
 from recon.io.splats.turning import turned
 from recon.types import Gaussians
 
@@ -31,6 +32,8 @@ class SplatAsset:
     """Unit vector against gravity; None where nobody said."""
     notes: tuple[str, ...] = ()
     """What the reader had to leave out or mend, in words for the user."""
+    look: Look | None = None
+    """From where to look at them; None where nobody said. Only pages keep it."""
 
     def __len__(self) -> int:
         return len(self.gaussians)
@@ -44,7 +47,9 @@ class SplatAsset:
     def in_frame(self, frame: FrameName) -> SplatAsset:
         """The same scene in the axes of `frame`."""
         up = tuple(float(value) + 0.0 for value in up_of(frame))
-        return replace(self, gaussians=turned(self.gaussians, self.turn_to(frame)), frame=frame, up=up)  # pyright: ignore[reportArgumentType] - three numbers
+        turn = self.turn_to(frame)
+        look = None if self.look is None else self.look.turned(turn)
+        return replace(self, gaussians=turned(self.gaussians, turn), frame=frame, up=up, look=look)  # pyright: ignore[reportArgumentType] - three numbers
 
 
 def presentable(asset: SplatAsset, where: str) -> SplatAsset:

@@ -14,6 +14,7 @@ from recon.io.splats.asset import SplatAsset, presentable
 from recon.io.splats.compressed_ply import is_compressed_ply, read_compressed_ply, write_compressed_ply
 from recon.io.splats.gltf import read_gltf, write_gltf
 from recon.io.splats.ksplat import read_ksplat
+from recon.io.splats.page import read_page, write_page
 from recon.io.splats.ply_notes import frame_in, up_in
 from recon.io.splats.sog import write_sog
 from recon.io.splats.sog_reading import is_sog, read_sog
@@ -34,6 +35,8 @@ class SplatFormat:
     """Renders of the file equal the model's but for rounding in the last digits."""
     own_frame: FrameName | None = None
     """The axes the format prescribes; None where it stores any."""
+    usual_most: int | None = None
+    """Bytes that a file has at most unless somebody allows it more: it is made to be sent and opened at once."""
 
 
 def _read_ply(path: Path) -> SplatAsset:
@@ -56,6 +59,7 @@ FORMATS = (
     SplatFormat("SOG in a folder", "meta.json", read_sog, write_sog),
     SplatFormat("ksplat", ".ksplat", read_ksplat, None),
     SplatFormat("glTF splats", ".glb", read_gltf, write_gltf, lossless=True, own_frame="opengl"),
+    SplatFormat("page", ".html", read_page, write_page, own_frame="opengl", usual_most=25_000_000),
 )
 
 

@@ -29,7 +29,7 @@ from recon.io.splats.outliers import drawn_in
 from recon.io.splats.spz_container import Header, Streams, pack, unpack
 from recon.ops.blocks import morton_order
 
-__all__ = ["SpzVersion", "read_spz", "write_spz"]
+__all__ = ["SpzVersion", "read_spz", "splats_of_spz", "spz_bytes", "write_spz"]
 
 SpzVersion = Literal[2, 3, 4]
 
@@ -44,7 +44,19 @@ others, as in other writers, pack 3 % better and cost twice the error (studio, 1
 
 def read_spz(path: Path) -> SplatAsset:
     """Positions, orientations and harmonics in the file's own axes, OpenGL's."""
-    header, streams = unpack(path, read_file(path))
+    return splats_of_spz(path, read_file(path))
+
+
+def write_spz(asset: SplatAsset, path: Path, *, version: SpzVersion = 4) -> None:
+    """See `spz_bytes`."""
+    data = spz_bytes(asset, path, version=version)
+    with whole(path) as unfinished:
+        unfinished.write_bytes(data)
+
+
+def splats_of_spz(path: Path, data: bytes) -> SplatAsset:
+    """Of the bytes of a file; `path` is for errors."""
+    header, streams = unpack(path, data)
     sh = np.zeros((header.count, min(header.harmonics, 15) + 1, 3), dtype=np.float32)
     sh[:, 0] = (_bytes(streams.colours, 3).astype(np.float32) / 255 - 0.5) / _COLOUR_SCALE
     further = np.frombuffer(streams.harmonics, dtype=np.uint8).reshape(header.count, header.harmonics, 3)
@@ -64,7 +76,7 @@ def read_spz(path: Path) -> SplatAsset:
     return SplatAsset(gaussians, "opengl", (0.0, 1.0, 0.0), tuple(notes))
 
 
-def write_spz(asset: SplatAsset, path: Path, *, version: SpzVersion = 4) -> None:
+def spz_bytes(asset: SplatAsset, path: Path, *, version: SpzVersion) -> bytes:
     """Nearby Gaussians side by side, so that positions pack well; as many fractional bits as the smallest need."""
     gaussians = asset.in_frame("opengl").gaussians
     order = morton_order(gaussians.means.cpu()).numpy()
@@ -91,8 +103,7 @@ def write_spz(asset: SplatAsset, path: Path, *, version: SpzVersion = 4) -> None
         fractional_bits=bits,
         antialiased=gaussians.antialiased,
     )
-    with whole(path) as unfinished:
-        unfinished.write_bytes(pack(header, streams))
+    return pack(header, streams)
 
 
 def _bytes(stream: bytes, width: int) -> UInt8[np.ndarray, "g width"]:
