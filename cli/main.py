@@ -24,6 +24,7 @@ COMMANDS = {
     "mesh-eval": "How near a mesh is to the truth.",
     "bench": "How right and how fast recon is on this machine.",
     "view": "Orbit a run or a splat file in the browser.",
+    "weights": "Networks that others trained: list, download.",
     "info": "What a run, splat file, COLMAP model or photo folder is.",
 }
 
