@@ -205,6 +205,40 @@ void bind_updates(nb::module_& m) {
   m.def("mcmc_relocate", &mcmc_relocate, "opacities"_a, "scales"_a, "copies"_a, "new_opacities"_a, "new_scales"_a);
 }
 
+// --- point sets: points spread over a cloud, and their neighbours ------------------------------------------------------
+
+void farthest_points(Array<const float, 3> points, Array<float, 2> distances, Array<int64_t, 2> chosen, int threads) {
+  FarthestArgs a{};
+  a.points = points.data(), a.distances = distances.data(), a.chosen = chosen.data();
+  a.sets = int64_t(points.shape(0)), a.n = int64_t(points.shape(2)), a.count = int64_t(chosen.shape(1));
+  a.threads = threads;
+  expect(points.shape(1) == 3 && chosen.shape(0) == points.shape(0), "points must be [b, 3, n], chosen [b, count]");
+  expect(distances.shape(0) == points.shape(0) && distances.shape(1) == points.shape(2), "distances must be [b, n]");
+  expect(a.n > 0 && a.count <= a.n && threads >= 1, "there are fewer points than are asked for");
+  nb::gil_scoped_release release;
+  kernels().farthest_points(a);
+}
+
+void ball_query(Array<const float, 3> centers, Array<const float, 3> points, float radius,
+                Array<int64_t, 3> neighbours, int threads) {
+  BallArgs a{};
+  a.points = points.data(), a.centers = centers.data(), a.neighbours = neighbours.data();
+  a.sets = int64_t(points.shape(0)), a.n = int64_t(points.shape(2)), a.center_count = int64_t(centers.shape(1));
+  a.count = int64_t(neighbours.shape(2)), a.radius = radius, a.threads = threads;
+  expect(points.shape(1) == 3 && centers.shape(2) == 3 && centers.shape(0) == points.shape(0),
+         "points must be [b, 3, n], centers [b, s, 3]");
+  expect(neighbours.shape(0) == centers.shape(0) && neighbours.shape(1) == centers.shape(1),
+         "neighbours must be [b, s, k]");
+  expect(a.n > 0 && a.count > 0 && threads >= 1, "there are no points");
+  nb::gil_scoped_release release;
+  kernels().ball_query(a);
+}
+
+void bind_point_sets(nb::module_& m) {
+  m.def("farthest_points", &farthest_points, "points"_a, "distances"_a, "chosen"_a, "threads"_a);
+  m.def("ball_query", &ball_query, "centers"_a, "points"_a, "radius"_a, "neighbours"_a, "threads"_a);
+}
+
 // --- the machine ----------------------------------------------------------------------------------------------------
 
 void bind_machine(nb::module_& m) {
@@ -228,6 +262,7 @@ NB_MODULE(_native, m) {
   recon::bind_splat(m);
   recon::bind_photometric(m);
   recon::bind_updates(m);
+  recon::bind_point_sets(m);
   recon::bind_radiance(m);
   recon::bind_machine(m);
 }

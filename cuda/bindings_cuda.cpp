@@ -2,6 +2,7 @@
 // or waits for it: buffers come from Python, as does the stream, an integer.
 #include "bindings.h"
 #include "ops/photometric_cuda.h"
+#include "ops/point_sets_cuda.h"
 #include "ops/splat_cuda.h"
 #include "ops/updates_cuda.h"
 
@@ -237,6 +238,33 @@ void morton_codes(DeviceArray<const float, 2> means, DeviceArray<const float, 1>
   cuda_morton_codes({means.data(), low.data(), high.data(), int64_t(means.shape(0)), codes.data()}, stream);
 }
 
+// --- point sets: points spread over a cloud, and their neighbours ----------------------------------------------------------
+
+void farthest_points(DeviceArray<const float, 3> points, DeviceArray<float, 2> distances, DeviceArray<int64_t, 2> chosen,
+                     uintptr_t stream) {
+  FarthestArgs a{};
+  a.points = points.data(), a.distances = distances.data(), a.chosen = chosen.data();
+  a.sets = int64_t(points.shape(0)), a.n = int64_t(points.shape(2)), a.count = int64_t(chosen.shape(1));
+  expect(points.shape(1) == 3 && chosen.shape(0) == points.shape(0), "points must be [b, 3, n], chosen [b, count]");
+  expect(distances.shape(0) == points.shape(0) && distances.shape(1) == points.shape(2), "distances must be [b, n]");
+  expect(a.n > 0 && a.count <= a.n, "there are fewer points than are asked for");
+  cuda_farthest_points(a, stream);
+}
+
+void ball_query(DeviceArray<const float, 3> centers, DeviceArray<const float, 3> points, float radius,
+                DeviceArray<int64_t, 3> neighbours, uintptr_t stream) {
+  BallArgs a{};
+  a.points = points.data(), a.centers = centers.data(), a.neighbours = neighbours.data();
+  a.sets = int64_t(points.shape(0)), a.n = int64_t(points.shape(2)), a.center_count = int64_t(centers.shape(1));
+  a.count = int64_t(neighbours.shape(2)), a.radius = radius;
+  expect(points.shape(1) == 3 && centers.shape(2) == 3 && centers.shape(0) == points.shape(0),
+         "points must be [b, 3, n], centers [b, s, 3]");
+  expect(neighbours.shape(0) == centers.shape(0) && neighbours.shape(1) == centers.shape(1),
+         "neighbours must be [b, s, k]");
+  expect(a.n > 0 && a.count > 0, "there are no points");
+  cuda_ball_query(a, stream);
+}
+
 }  // namespace
 
 void bind_cuda(nb::module_& m) {
@@ -252,6 +280,8 @@ void bind_cuda(nb::module_& m) {
   m.def("cuda_mcmc_noise", &mcmc_noise, "blocks"_a, "scale"_a, "seed"_a, "step"_a, "stream"_a);
   m.def("cuda_mcmc_relocate", &mcmc_relocate, "opacities"_a, "scales"_a, "copies"_a, "new_opacities"_a, "new_scales"_a,
         "stream"_a);
+  m.def("cuda_farthest_points", &farthest_points, "points"_a, "distances"_a, "chosen"_a, "stream"_a);
+  m.def("cuda_ball_query", &ball_query, "centers"_a, "points"_a, "radius"_a, "neighbours"_a, "stream"_a);
   m.def("cuda_morton_codes", &morton_codes, "means"_a, "low"_a, "high"_a, "codes"_a, "stream"_a);
 }
 

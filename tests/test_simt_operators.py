@@ -19,6 +19,7 @@ TESTS = (
         "blocks.py",
         "gpu_frame.py",
         "moments.py",
+        "point_sets.py",
         "thread_order.py",
     ),
     "surface.py::test_the_median_gaussian_is_that_of_brute_force",

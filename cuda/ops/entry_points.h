@@ -10,6 +10,7 @@
 #include "ops/mcmc.h"
 #include "ops/mlp.h"
 #include "ops/photometric.h"
+#include "ops/point_sets.h"
 #include "ops/splat.h"
 
 namespace recon::RECON_ISA {
@@ -42,5 +43,7 @@ void composite(const CompositeArgs&);
 void composite_backward(const CompositeArgs&);
 void distortion(const DistortionArgs&);
 void distortion_backward(const DistortionArgs&);
+void farthest_points(const FarthestArgs&);
+void ball_query(const BallArgs&);
 
 }  // namespace recon::RECON_ISA

@@ -10,6 +10,7 @@
 #include "ops/mcmc.h"
 #include "ops/mlp.h"
 #include "ops/photometric.h"
+#include "ops/point_sets.h"
 #include "ops/splat.h"
 
 namespace recon {
@@ -44,6 +45,8 @@ struct Kernels {
   void (*composite_backward)(const CompositeArgs&);
   void (*distortion)(const DistortionArgs&);
   void (*distortion_backward)(const DistortionArgs&);
+  void (*farthest_points)(const FarthestArgs&);
+  void (*ball_query)(const BallArgs&);
 };
 
 const Kernels& kernels();

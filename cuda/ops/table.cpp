@@ -15,6 +15,7 @@ const Kernels table = {
     mlp_forward,          mlp_backward,  bf16_tiles,   field_forward, field_backward,
     march,                place_samples, place_backward, encode_directions, encode_directions_backward,
     composite,            composite_backward, distortion, distortion_backward,
+    farthest_points,      ball_query,
 };
 
 }  // namespace recon::RECON_ISA
