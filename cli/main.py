@@ -24,6 +24,7 @@ COMMANDS = {
     "convert": "A splat file in another format or frame.",
     "mesh-eval": "How near a mesh is to the truth.",
     "bench": "How right and how fast recon is on this machine.",
+    "pointnet": "Networks that tell point clouds apart: train, measure.",
     "view": "Orbit a run or a splat file in the browser.",
     "weights": "Networks that others trained: list, download.",
     "info": "What a run, splat file, COLMAP model or photo folder is.",
