@@ -124,6 +124,9 @@ class Points:
 
     xyz: Float[Tensor, "p 3"]
     rgb: UInt8[Tensor, "p 3"]
+    error: Float[Tensor, "p"] | None = None
+    """How far, in pixels of the photos as posed, a point lies beside where they show it, in the mean; None for points
+    that no photo was asked about."""
 
     def __len__(self) -> int:
         return len(self.xyz)

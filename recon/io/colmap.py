@@ -149,7 +149,9 @@ def _posed(image: ColmapImage, cameras: dict[int, Lens], file: PhotoFile | Input
 
 def _finite(held: ColmapPoints) -> Points:
     finite = np.isfinite(held.xyz).all(axis=1)
-    return Points(torch.from_numpy(held.xyz[finite]), torch.from_numpy(held.rgb[finite]))
+    known = len(held.error) > 0 and bool((held.track_length > 0).all() and (held.error >= 0).all())
+    error = torch.from_numpy(held.error[finite]).float() if known else None
+    return Points(torch.from_numpy(held.xyz[finite]), torch.from_numpy(held.rgb[finite]), error)
 
 
 def _mean(values: np.ndarray) -> float | None:

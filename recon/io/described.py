@@ -78,6 +78,8 @@ def check_numbers(tensors: dict[str, torch.Tensor], *, views: int) -> None:
     double = "input_points" in tensors and tensors["input_points"].dtype == torch.float64  # as files give them
     input_points = (torch.float64 if double else real, (len(tensors["input_points_rgb"]), 3))
     check_tensors(tensors, {"points": (real, (len(tensors["points_rgb"]), 3)), "input_points": input_points})
+    if "input_points_error" in tensors:
+        check_tensors(tensors, {"input_points_error": (real, (len(tensors["input_points_rgb"]),))})
     for name in (*cameras, *frame):
         if not bool(tensors[name].isfinite().all()):
             raise ValueError(f"{name} is not finite")

@@ -98,10 +98,6 @@ class Run:
         return self.folder / "exports.jsonl"
 
     @property
-    def features(self) -> Path:
-        return self.folder / "features"
-
-    @property
     def report(self) -> Path:
         return self.folder / "report.html"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -12,7 +14,7 @@ from recon.io.pictures import Pictures, Source
 from recon.io.resolution import choose_image_size, this_machine
 from recon.io.seed_points import random_points
 from recon.io.undistort import Pinhole, pinhole_of
-from recon.types import Cameras, Lens, Points, Reconstruction, Scene, View
+from recon.types import Cameras, Lens, Reconstruction, Scene, View
 
 __all__ = ["load_scene"]
 
@@ -51,7 +53,7 @@ def load_scene(
     cameras = _cameras(cam_from_input, input_from_world, pinholes)
     if len(xyz) > 0:
         world = transform_points(invert_similarity(input_from_world), xyz)
-        points = Points(torch.from_numpy(world).float(), reconstruction.points.rgb)
+        points = replace(reconstruction.points, xyz=torch.from_numpy(world).float())
     else:
         points = random_points(cameras, images, train, count=_RANDOM_POINTS, seed=0)
     up = average_up(cam_from_input) if reconstruction.up is None else reconstruction.up

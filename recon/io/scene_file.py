@@ -57,6 +57,8 @@ def write_scene(folder: Path, reconstruction: Reconstruction, scene: Scene) -> N
     tensors = {name: getattr(scene.cameras, name) for name in _CAMERA_FIELDS}
     tensors |= {"points": scene.points.xyz, "points_rgb": scene.points.rgb}
     tensors |= {"input_points": reconstruction.points.xyz, "input_points_rgb": reconstruction.points.rgb}
+    if reconstruction.points.error is not None:
+        tensors["input_points_error"] = reconstruction.points.error
     tensors |= {"input_from_world": scene.input_from_world, "up": scene.up}
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -89,7 +91,7 @@ def read_reconstruction(folder: Path) -> Reconstruction:
     described, tensors = _read(folder)
     return Reconstruction(
         views=tuple(_view(kept) for kept in described.views),
-        points=Points(tensors["input_points"], tensors["input_points_rgb"]),
+        points=Points(tensors["input_points"], tensors["input_points_rgb"], tensors.get("input_points_error")),
         left_out=described.left_out,
         up=None if described.up is None else np.array(described.up),
         mean_track_length=described.mean_track_length,

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float, UInt8
+import torch
 
 from recon.sfm.diagnosis import reason_for
 from recon.sfm.evidence import Evidence
 from recon.sfm.frame import poses_of
 from recon.sfm.result import Attempt, Placed, PosesResult, write_result
+from recon.types import Points
 
 if TYPE_CHECKING:
     import pycolmap
@@ -27,7 +28,7 @@ def write_model(
     seconds: dict[str, float],
 ) -> None:
     """`folder/0` for COLMAP; `poses.json` and `points.npz` for `recon.sfm.result`."""
-    xyz, rgb = _color_points(model, evidence)
+    points = _points(model, evidence)
     colmap = folder / "0"
     colmap.mkdir()
     model.write_binary(colmap)
@@ -54,18 +55,21 @@ def write_model(
         tuple(attempts),
         seconds,
     )
-    write_result(folder, result, xyz, rgb)
+    write_result(folder, result, points)
 
 
-def _color_points(
-    model: pycolmap.Reconstruction, evidence: Evidence
-) -> tuple[Float[np.ndarray, "p 3"], UInt8[np.ndarray, "p 3"]]:
-    """Positions and colours of the points; a colour is the median over the photos, against highlights."""
+def _points(model: pycolmap.Reconstruction, evidence: Evidence) -> Points:
+    """The points, in float64; a colour is the median over the photos, against highlights."""
     colors = {number: evidence.colors(number - 1) for number in model.reg_image_ids()}
-    xyz, rgb = [], []
+    xyz, rgb, error = [], [], []
     for point in model.points3D.values():
         seen = [colors[element.image_id][element.point2D_idx] for element in point.track.elements]
         point.color = np.median(seen, axis=0).astype(np.uint8)
         xyz.append(point.xyz)
         rgb.append(point.color)
-    return np.array(xyz, dtype=np.float64).reshape(-1, 3), np.array(rgb, dtype=np.uint8).reshape(-1, 3)
+        error.append(point.error)
+    return Points(
+        torch.from_numpy(np.array(xyz, dtype=np.float64).reshape(-1, 3)),
+        torch.from_numpy(np.array(rgb, dtype=np.uint8).reshape(-1, 3)),
+        torch.tensor(error, dtype=torch.float32),
+    )

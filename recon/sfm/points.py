@@ -6,15 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import torch
-
 from recon.io.cache import content_key, has_stage, hash_files
 from recon.sfm.child import run_worker
 from recon.sfm.config import PosesConfig
 from recon.sfm.job import METHOD, Job, Known, Shot
 from recon.sfm.result import read_result
-from recon.types import Lens, Points, Reconstruction, View
+from recon.types import Lens, Reconstruction, View
 
 __all__ = ["triangulate_photos"]
 
@@ -35,10 +32,10 @@ def triangulate_photos(
     if not has_stage(sparse, job.key):
         workspace.mkdir(parents=True, exist_ok=True)
         run_worker(job, workspace / "colmap.log", progress or (lambda stage, fraction: None))
-    result, xyz, rgb = read_result(sparse)
+    result, points = read_result(sparse)
     return replace(
         reconstruction,
-        points=Points(torch.from_numpy(xyz.astype(np.float32)), torch.from_numpy(rgb)),
+        points=points,
         mean_track_length=result.mean_track_length,
         mean_reprojection_error=result.mean_reprojection_error,
     )

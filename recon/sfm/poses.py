@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from recon.errors import InputError
 from recon.io.cache import content_key, has_stage, hash_files
@@ -16,7 +15,7 @@ from recon.sfm.config import PosesConfig
 from recon.sfm.frame import UP
 from recon.sfm.job import METHOD, Job, Shot
 from recon.sfm.result import read_result
-from recon.types import Capture, LeftOut, Lens, Photo, Points, Reconstruction, View
+from recon.types import Capture, LeftOut, Lens, Photo, Reconstruction, View
 
 __all__ = ["pose_photos"]
 
@@ -80,7 +79,7 @@ def _make_job(photos: list[tuple[Photo, str]], ordered: bool, config: PosesConfi
 
 
 def _read(sparse: Path, photos: dict[str, Photo]) -> Reconstruction:
-    result, xyz, rgb = read_result(sparse)
+    result, points = read_result(sparse)
     views = tuple(
         View(
             placed.name,
@@ -93,7 +92,7 @@ def _read(sparse: Path, photos: dict[str, Photo]) -> Reconstruction:
     )
     return Reconstruction(
         views,
-        Points(torch.from_numpy(xyz.astype(np.float32)), torch.from_numpy(rgb)),
+        points,
         left_out=tuple(LeftOut(name, reason) for name, reason in result.left_out),
         up=np.array(UP),
         mean_track_length=result.mean_track_length,

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+import torch
+
+from recon.types import Points
 
 __all__ = ["Attempt", "Placed", "PosesResult", "read_result", "write_result"]
 
@@ -47,20 +49,21 @@ class PosesResult:
     """By stage."""
 
 
-def write_result(
-    folder: Path, result: PosesResult, xyz: Float[np.ndarray, "p 3"], rgb: UInt8[np.ndarray, "p 3"]
-) -> None:
+def write_result(folder: Path, result: PosesResult, points: Points) -> None:
     (folder / "poses.json").write_text(json.dumps(asdict(result), indent=1))
-    np.savez(folder / "points.npz", xyz=xyz, rgb=rgb)
+    assert points.error is not None
+    np.savez(folder / "points.npz", xyz=points.xyz.numpy(), rgb=points.rgb.numpy(), error=points.error.numpy())
 
 
-def read_result(folder: Path) -> tuple[PosesResult, Float[np.ndarray, "p 3"], UInt8[np.ndarray, "p 3"]]:
+def read_result(folder: Path) -> tuple[PosesResult, Points]:
     values = json.loads((folder / "poses.json").read_text())
     values["placed"] = tuple(_placed(**placed) for placed in values["placed"])
     values["attempts"] = tuple(Attempt(**attempt) for attempt in values["attempts"])
     values["left_out"] = tuple((name, reason) for name, reason in values["left_out"])
-    with np.load(folder / "points.npz") as points:
-        return PosesResult(**values), points["xyz"], points["rgb"]
+    with np.load(folder / "points.npz") as kept:
+        error = torch.from_numpy(kept["error"]).float() if "error" in kept else None
+        points = Points(torch.from_numpy(kept["xyz"]).float(), torch.from_numpy(kept["rgb"]), error)
+    return PosesResult(**values), points
 
 
 def _placed(params: list[float], cam_from_input: list[list[float]], **rest: Any) -> Placed:

@@ -40,6 +40,8 @@ class LossWeights:
     """Draws the samples that make up a pixel together, against haze and floaters."""
     entropy: float = 1e-4
     """Draws rays to see either something or nothing."""
+    depth: float = 0.0
+    """Draws surfaces to the points that photos agree on; 0.1 helps where few photos see a place."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,8 @@ class NerfRates:
 class NerfConfig:
     """A radiance field in hash grids: true reflections and thin things, pictures drawn by recon and not the browser."""
 
-    samples: int = 65_536
-    """Samples along rays in one step. There are as many rays as that is enough for."""
+    samples: int = 32_768
+    """Samples along rays that one step learns from. There are as many rays as that is enough for."""
     scene: Extent = "auto"
     """bounded: a thing cut out of its background. unbounded: everything around the cameras. auto: as the photos are."""
     near: float = 0.05

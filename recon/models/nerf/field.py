@@ -31,6 +31,9 @@ _DIRECTIONS = 16
 _DENSEST = 15.0
 """Largest logarithm of density: beyond, nothing is denser to the eye, and float32 would end."""
 
+_THIN = 2.0
+"""What a new field says of density, as a logarithm below one per radius: places that no ray reaches stay empty."""
+
 
 @dataclass(frozen=True)
 class Matter:
@@ -89,7 +92,13 @@ class Field:
             table_grad=self.table_grad if learning else None,
             precision=self._precision,
         )
-        return Matter(self._density(field.raw_density), torch.sigmoid(field.raw_rgb))
+        return Matter(self._density(field.raw_density, placed.positions), torch.sigmoid(field.raw_rgb))
+
+    @torch.no_grad()
+    def density_at(self, placed: Placed) -> Float[Tensor, "n"]:
+        """Density of samples alone, a third of the work of `at`."""
+        encoded = hash_encode(placed.positions, self.tables, grid=self.grid, sigmas=placed.sigmas)
+        return self._density(self._raw_density(encoded), placed.positions)
 
     @torch.no_grad()
     def density(self, points: Float[Tensor, "p 3"]) -> Float[Tensor, "p"]:
@@ -101,9 +110,9 @@ class Field:
             y = y * (2 - 1 / norm) / norm / 2
         else:
             inside = (y.abs() <= 1).all(dim=-1)
-        encoded = hash_encode(y / 2 + 0.5, self.tables, grid=self.grid)
-        weights = self.networks.parts()[: self._density_layers]
-        return self._density(mlp(encoded, weights, precision=self._precision)[:, 0]) * inside
+        positions = y / 2 + 0.5
+        encoded = hash_encode(positions, self.tables, grid=self.grid)
+        return self._density(self._raw_density(encoded), positions) * inside
 
     def step(self, gradient: Float[Tensor, "w"], *, rate: float) -> None:
         """Adam for networks and tables; clears the tables' gradient."""
@@ -126,9 +135,16 @@ class Field:
         self.networks.load_state_dict({name: state[f"networks.{name}"] for name in self.networks.state_dict()})
         self.forget_gradient()
 
-    def _density(self, raw: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
-        """exp, in units that leave a new field half transparent."""
-        return _Exponential.apply(raw) / self.bounds.radius
+    def _raw_density(self, encoded: Float[Tensor, "n f"]) -> Float[Tensor, "n"]:
+        return mlp(encoded, self.networks.parts()[: self._density_layers], precision=self._precision)[:, 0]
+
+    def _density(self, raw: Float[Tensor, "n"], positions: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
+        """exp, in units that leave a new field a thin haze, all of an unbounded world with it."""
+        density = _Exponential.apply(raw - _THIN) / self.bounds.radius
+        if not self.bounds.contract:
+            return density
+        from_middle = (4 * positions.detach() - 2).norm(dim=-1)  # 2 - 1 / distance, where that is beyond 1
+        return density * (2 - from_middle).clamp(min=0, max=1).square()  # how far the world is drawn together there
 
 
 class _Exponential(torch.autograd.Function):

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from recon.models.nerf.config import NerfConfig
 from recon.models.nerf.field import Field
+from recon.models.nerf.guidance import Sightings, depth_loss
+from recon.models.nerf.looking import Looking, Path
 from recon.models.nerf.occupancy import Occupancy
 from recon.models.rays.bounds import Bounds
 from recon.models.rays.cast import Rays, rays_of
@@ -17,15 +19,16 @@ from recon.models.rays.exposure import Gains
 from recon.models.rays.image import Seen, render_rays
 from recon.models.rays.learned import rate_at
 from recon.models.rays.target import Target, colour_loss, entropy
-from recon.ops.composite import Composited, composite, distortion
-from recon.ops.march import Samples, march
-from recon.ops.place import place_samples
+from recon.ops.composite import Composited, distortion
+from recon.ops.march import Samples
 from recon.types import Batch, Cameras, Render, Scene
 
 __all__ = ["NerfModel"]
 
 _RENDERED = 1 << 17
 """Samples looked at together where nothing is learnt."""
+_PASSED = 4
+"""Samples that are only asked for their density, as a multiple of those learnt from, at most."""
 _FEWEST_RAYS, _MOST_RAYS = 64, 1 << 15
 
 
@@ -44,6 +47,7 @@ class NerfModel:
         self._progress, self._paced = 0.0, False
         self._rays = min(max(config.samples // config.detail.steps_across, _FEWEST_RAYS), _MOST_RAYS)
         self._sampled, self._begun = 0, False
+        self._sightings: Sightings | None = None
 
     @property
     def pixels_per_step(self) -> int:
@@ -58,14 +62,18 @@ class NerfModel:
         """Forward, loss, backward and Adam. A loss or gradient that is not finite changes nothing."""
         self._arrive(step)
         rays = rays_of(batch)
-        samples = self._march(rays, at_most=2 * self.config.samples, jitter=(self._seed, step))
-        self._budget(len(rays), samples)
-        rays, samples = _whole(rays, samples)
-        target = Target.of(batch, self.config.background, self._generator).first(len(rays))
+        at_most = 2 * _PASSED * self.config.samples
+        path = self._looking.along(rays, at_most=at_most, jitter=(self._seed, step))
+        self._budget(len(rays), path)
+        target = Target.of(batch, self.config.background, self._generator).first(len(path.rays))
         leaf = self.field.leaf()
         gains = None if self.gains is None else self.gains.leaf()
-        seen = self._look(rays, samples, leaf)
-        losses = self._losses(seen, samples, target, _factors(self.gains, gains, batch, len(rays)))
+        seen = self._look(path, leaf)
+        losses = self._losses(seen, path.samples, target, _factors(self.gains, gains, batch, len(path.rays)))
+        if self._sightings is not None:
+            losses["depth"] = self.config.losses.depth * self._guided(
+                self._sightings, len(path.rays) // 8 + 1, leaf, step
+            )
         loss = torch.stack(list(losses.values())).sum()
         told = {name: value.detach() for name, value in losses.items()}
         if not bool(torch.isfinite(loss)):
@@ -88,9 +96,7 @@ class NerfModel:
         """Image of one camera, or `pixels` of it. No exposure: the mean photo's."""
 
         def look(rays: Rays) -> Seen:
-            samples = self._march(rays, at_most=_RENDERED, jitter=None)
-            rays, samples = _whole(rays, samples)
-            seen = self._look(rays, samples)
+            seen = self._look(self._looking.along(rays, at_most=_RENDERED))
             return Seen(seen.rgb, seen.alpha, seen.depth)
 
         return render_rays(look, cameras, pixels, at_once=1 << 14)
@@ -152,45 +158,31 @@ class NerfModel:
         if not self._begun:
             self.occupancy.carve(self._scene, near=self.config.near)
             self._begun = True
+        if self.config.losses.depth > 0 and self._sightings is None:
+            self._sightings = Sightings.of(self._scene)
 
     def _rate(self, start: float) -> float:
         return rate_at(start, self.config.rates.end, self._progress)
 
-    def _march(self, rays: Rays, *, at_most: int, jitter: tuple[int, int] | None) -> Samples:
-        bounds = self.field.bounds
-        return march(
-            rays.origins,
-            rays.directions,
-            self.occupancy.cubes,
-            step=self._step,
-            cone=self._step / bounds.radius if bounds.contract else 0.0,
-            near=self.config.near,
-            far=bounds.far,
-            max_samples=max(at_most, 16 * self.config.detail.steps_across),
-            jitter=jitter,
-        )
+    @property
+    def _looking(self) -> Looking:
+        return Looking(self.field, self.occupancy, self._step, self.config.near, self.config.antialiased)
 
-    def _budget(self, rays: int, samples: Samples) -> None:
+    def _budget(self, rays: int, path: Path) -> None:
         """Rays of the next step: changed by no more than half of what this one had."""
-        self._sampled = len(samples)
-        per_ray = max(len(samples), 1) / max(samples.complete, 1)
+        self._sampled = len(path.samples)
+        per_ray = max(self._sampled, path.passed / _PASSED, 1) / max(len(path.rays), 1)
         wanted = min(max(self.config.samples / per_ray, 0.5 * rays), 1.5 * rays)
         self._rays = min(max(round(wanted), _FEWEST_RAYS), _MOST_RAYS)
 
-    def _look(self, rays: Rays, samples: Samples, leaf: Float[Tensor, "w"] | None = None) -> Composited:
-        bounds = self.field.bounds
-        placed = place_samples(
-            rays.origins,
-            rays.directions,
-            samples,
-            center=bounds.center,
-            radius=bounds.radius,
-            contract=bounds.contract,
-            cone_radius=rays.width if self.config.antialiased else None,
-        )
-        shine = min(self._progress / max(self.config.shine_by, 1e-6), 1.0)
-        matter = self.field.at(placed, samples, rays.directions, leaf, shine=shine)
-        return composite(matter.density, matter.rgb, samples)
+    def _look(self, path: Path, leaf: Float[Tensor, "w"] | None = None) -> Composited:
+        return self._looking.look(path, leaf, shine=min(self._progress / max(self.config.shine_by, 1e-6), 1.0))
+
+    def _guided(self, sightings: Sightings, rays: int, leaf: Float[Tensor, "w"], step: int) -> Float[Tensor, ""]:
+        guidance = sightings.draw(rays, self._generator)
+        at_most = _PASSED * self.config.samples
+        path = self._looking.along(guidance.rays, at_most=at_most, jitter=(self._seed + 1, step))
+        return depth_loss(self._look(path, leaf), guidance)
 
     def _losses(
         self, seen: Composited, samples: Samples, target: Target, factors: Float[Tensor, "r 3"] | None
@@ -203,14 +195,6 @@ class NerfModel:
         if weights.entropy > 0:
             losses["entropy"] = weights.entropy * entropy(seen.alpha)
         return losses
-
-
-def _whole(rays: Rays, samples: Samples) -> tuple[Rays, Samples]:
-    """Only the rays that have all their samples."""
-    if samples.complete == len(rays):
-        return rays, samples
-    offsets = samples.offsets[: samples.complete + 1]
-    return rays[: samples.complete], Samples(offsets, samples.rays, samples.t0, samples.t1, samples.complete)
 
 
 def _drawn_in(samples: Samples) -> Samples:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import grid_sample, max_pool2d
+from torch.nn.functional import max_pool2d
 
 from recon.models.rays.bounds import Bounds
 from recon.ops.march import OccupancyCubes
@@ -78,8 +78,8 @@ class Occupancy:
             return
 
         def opacity(points: Float[Tensor, "p 3"]) -> Float[Tensor, "p 1"]:
-            away = (points - torch.tensor(self._bounds.center)).abs().amax(dim=-1) / self._bounds.radius
-            return (density(points) * self._step * away.clamp(min=1))[:, None]
+            away = (points - torch.tensor(self._bounds.center)).norm(dim=-1) / self._bounds.radius
+            return (density(points) * self._step * away.clamp(min=1).square())[:, None]  # as if it were in the middle
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed * 1_000_003 + step)  # nerfacc draws from torch's own generator
@@ -102,9 +102,9 @@ class Occupancy:
         cell = float((high - low).max()) / int(grid.resolution.max())
         empty = torch.zeros(len(centers), dtype=torch.int32)
         for view in scene.train:
-            alpha = scene.images[view].alpha
-            if alpha is not None:
-                empty += _shows_nothing(scene.cameras[view], alpha, centers, cell)
+            alpha, open_ = scene.images[view].alpha, (empty < _UNSEEN).nonzero()[:, 0]
+            if alpha is not None and len(open_) > 0:
+                empty[open_] += _shows_nothing(scene.cameras[view], alpha, centers[open_], cell)
         grid.occs[empty >= _UNSEEN] = -1.0
 
 
@@ -113,12 +113,11 @@ def _shows_nothing(camera: Cameras, alpha: Tensor, centers: Float[Tensor, "p 3"]
     seen = centers @ camera.cam_from_world[:3, :3].T + camera.cam_from_world[:3, 3]
     middle = max(float(seen[:, 2].median()), 1e-3)
     reach = int(_REACH * cell * float(camera.focal.max()) / middle) + 1
-    covered = (alpha > 0).float()[None, None]
-    for kernel, padding in (((1, 2 * reach + 1), (0, reach)), ((2 * reach + 1, 1), (reach, 0))):
-        covered = max_pool2d(covered, kernel, stride=1, padding=padding)
-    places = (seen[:, :2] / seen[:, 2:].clamp(min=1e-6) * camera.focal + camera.center) / torch.stack(
-        [camera.width, camera.height]
-    )
-    inside = (places > 0).all(dim=-1) & (places < 1).all(dim=-1) & (seen[:, 2] > 0)
-    found = grid_sample(covered, (places * 2 - 1)[None, None], mode="nearest", align_corners=False)[0, 0, 0]
-    return inside & (found == 0)
+    coarse = max(reach // 4, 1)  # pixels taken together, which errs towards keeping cells
+    around = -(-reach // coarse)
+    covered = max_pool2d((alpha > 0).float()[None, None], coarse, ceil_mode=True)
+    covered = max_pool2d(covered, 2 * around + 1, stride=1, padding=around)[0, 0]
+    places = seen[:, :2] / seen[:, 2:].clamp(min=1e-6) * camera.focal + camera.center
+    inside = (places > 0).all(dim=-1) & (places < torch.stack([camera.width, camera.height])).all(dim=-1)
+    x, y = torch.where(inside[:, None], places / coarse, 0).long().unbind(dim=-1)
+    return inside & (seen[:, 2] > 0) & (covered[y, x] == 0)

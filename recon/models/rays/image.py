@@ -14,6 +14,9 @@ from recon.types import Cameras, Render
 
 __all__ = ["Seen", "render_rays"]
 
+_FIRST = 512
+"""Rays asked for before it is known how many are answered together."""
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -33,12 +36,17 @@ class Seen:
 def render_rays(
     look: Callable[[Rays], Seen], cameras: Cameras, pixels: Float[Tensor, "r 2"] | None, *, at_once: int
 ) -> Render:
-    """What one camera sees, everywhere or at `pixels`. `look` answers the first of the rays it gets, at least one."""
+    """What one camera sees, everywhere or at `pixels`. `look` answers the first of the rays it gets, at least one.
+
+    It gets at most `at_once`, and not many more than it answered last: what it does for the others is lost.
+    """
     rays = cast(cameras, pixel_centers(cameras) if pixels is None else pixels)
-    parts, done = [], 0
+    parts, done, asked = [], 0, min(_FIRST, at_once)
     while done < len(rays):
-        parts.append(look(rays[done : done + at_once]))
-        done += len(parts[-1])
+        parts.append(look(rays[done : done + asked]))
+        answered = len(parts[-1])
+        done += answered
+        asked = min(2 * asked if answered >= asked else answered + answered // 8 + 1, at_once)
     rgb, alpha, distance = (
         torch.cat([getattr(part, name) for part in parts]) if parts else rays.origins.new_zeros(0, *shape)
         for name, shape in (("rgb", (3,)), ("alpha", ()), ("distance", ()))
