@@ -10,7 +10,7 @@ from recon.types import Reconstruction
 
 __all__ = ["DepthName", "depth_prior"]
 
-DepthName = Literal["sensor"]
+DepthName = Literal["pretrained", "sensor"]
 """The names that `recon depth --method` and `recon train --depth` take."""
 
 
@@ -20,6 +20,10 @@ def depth_prior(name: DepthName, reconstruction: Reconstruction, *, source: Path
     `reconstruction` is what the scene was made from: its photos' files and lenses.
     """
     match name:
+        case "pretrained":
+            from recon.priors.depth.pretrained import PretrainedDepth
+
+            return PretrainedDepth(source or "depth-anything-v2-small")
         case "sensor":
             from recon.priors.depth.sensor import SensorDepth
 
