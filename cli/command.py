@@ -8,8 +8,9 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields, is_dataclass
+from types import NoneType
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from recon.cli.console import Console
 from recon.cli.interruption import interrupt_on_termination
@@ -77,5 +78,23 @@ def _check_text(arguments: Sequence[str]) -> None:
 def _parse(options: type, name: str, arguments: Sequence[str]) -> Any:
     import tyro
 
+    _say_no_idle_default(options)
     config = (tyro.conf.FlagCreatePairsOff, tyro.conf.CascadeSubcommandArgs, tyro.conf.OmitSubcommandPrefixes)
     return tyro.cli(options, args=list(arguments), prog=f"recon {name}", config=config)
+
+
+def _say_no_idle_default(options: type) -> None:
+    """Help ends in "(default: 7000)" where that tells something: not after flags, nor where absence is the default."""
+    import tyro
+
+    hints = get_type_hints(options, include_extras=True)
+    for field in fields(options):
+        hint, values = hints[field.name], get_type_hints(options)[field.name]
+        kinds = get_args(values) or (values,)
+        for kind in kinds:
+            if is_dataclass(kind) and isinstance(kind, type):
+                _say_no_idle_default(kind)
+        if field.default is None or field.default == () or isinstance(field.default, bool):
+            named = [kind.__name__.upper() for kind in kinds if kind is not NoneType and isinstance(kind, type)]
+            word = named[0] if field.default is None and get_origin(hint) is not Annotated and len(named) == 1 else None
+            options.__annotations__[field.name] = Annotated[hint, tyro.conf.arg(help_behavior_hint="", metavar=word)]

@@ -19,6 +19,7 @@ from recon.export.table import KindName, kind_of
 from recon.export.work import Work
 from recon.io.disk import unwritable
 from recon.io.frames import FrameName
+from recon.io.keyframes import read_keyframes
 from recon.io.run import Run
 from recon.mesh.config import MeshConfig
 
@@ -38,8 +39,8 @@ class Options(Talk):
     to: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE...")]
     """Files to write; the ending says what. Splats: .ply (everything, 250 MB for a million), .compressed.ply, .spz (a
     tenth), .sog (a twentieth), .splat, .glb. A page that shows them in any browser, to send to somebody: .html. A film
-    around the scene: .mp4. With mesh in the name: .glb, .obj, .ply. With cloud: .ply, .pcd. Depth maps: depth.npz or
-    the folder depth. COLMAP with pictures: the folder colmap."""
+    around the scene: .mp4; path.mp4 goes where the photos were taken. With mesh in the name: .glb, .obj, .ply. With
+    cloud: .ply, .pcd. Depth maps: depth.npz or the folder depth. COLMAP with pictures: the folder colmap."""
     kind: Annotated[KindName | None, tyro.conf.arg(name="as")] = None
     """What the files shall be, where their endings leave a choice. Without it, a word in the name says so."""
     frame: FrameName | None = None
@@ -48,6 +49,9 @@ class Options(Talk):
     max_size: Annotated[str | None, tyro.conf.arg(metavar="SIZE")] = None
     """Most bytes of each splat file, such as 8MB: what contributes least to the photos' views is left out. Pages stay
     below 25MB unless this allows more."""
+    keyframes: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Views saved in the viewer: the .mp4 passes through them. Without it, it goes around, or along where the photos
+    were taken if path is in its name."""
     mesh: MeshConfig = field(default_factory=MeshConfig)
     """How meshes are made."""
 
@@ -57,8 +61,10 @@ def run(options: Options, console: Console) -> dict[str, Any]:
     if len(set(options.to)) < len(options.to):
         raise InputError("--to names a file twice.", advice="Give each file a name of its own.")
     max_bytes = None if options.max_size is None else bytes_of(options.max_size)
+    keyframes = () if options.keyframes is None else read_keyframes(options.keyframes)
     opened = open_run(options.folder)
-    work = replace(work_of(opened, frame=options.frame, max_bytes=max_bytes), mesh=options.mesh)
+    work = work_of(opened, frame=options.frame, max_bytes=max_bytes)
+    work = replace(work, mesh=options.mesh, keyframes=keyframes)
     files = []
     for path, kind in zip(options.to, kinds, strict=True):
         with console.stage("export") as stage:

@@ -1,4 +1,4 @@
-"""`recon render`: pictures of the photos' own views, or an orbit as a video."""
+"""`recon render`: pictures of the photos' own views, or a film."""
 
 from __future__ import annotations
 
@@ -15,41 +15,57 @@ from recon.cli.command import Talk
 from recon.cli.console import Console
 from recon.cli.opening import TrainedRun, open_run
 from recon.errors import InputError
-from recon.export.orbit import orbit_cameras
+from recon.export.film import Route, film_cameras
 from recon.export.video import write_video
 from recon.export.views import write_views
+from recon.io.keyframes import read_keyframes
 
 __all__ = ["Options", "run"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options(Talk):
-    """Pictures from a run: its photos' views, or an orbit as a video."""
+    """Pictures from a run: its photos' views as PNG, or a film as MP4."""
 
     folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """A folder that recon train wrote. The photos are not needed."""
-    views: Literal["test", "train", "orbit"]
-    """test: the held-out photos' views as PNG; train: the others; orbit: orbit.mp4 around what the photos look at."""
+    views: Annotated[str, tyro.conf.arg(metavar="{test,train,orbit,path,FILE}")]
+    """test: the held-out photos' views as PNG; train: the others. Films: orbit goes around what the photos look at,
+    path along where they were taken, a FILE through the views that were saved in the viewer."""
     output: Annotated[Path, tyro.conf.arg(metavar="DIR")]
-    """Folder for the pictures, named after their photos, or for orbit.mp4."""
-    seconds: float = 8.0
-    """Length of the orbit."""
+    """Folder for the pictures, named after their photos, or for orbit.mp4, path.mp4, FILE.mp4; or the film's name."""
+    seconds: float | None = None
+    """Length of the film. Without it 8 for an orbit, 8 to 30 along the photos, 2.5 from view to view of a FILE."""
     fps: int = 30
-    """Frames per second of the orbit. Rendering takes about a second for 30 frames of 480x270 on two cores."""
+    """Frames per second of a film. Rendering takes about a second for 30 frames of 480x270 on two cores."""
     background: Literal["auto", "black", "white"] = "auto"
     """Behind the scene. auto: white where the photos have transparency, black elsewhere."""
 
 
 def run(options: Options, console: Console) -> dict[str, Any]:
-    if options.fps < 1 or options.seconds <= 0:
-        raise InputError("An orbit needs at least one frame.", advice="Give --seconds and --fps above 0.")
+    if options.fps < 1 or (options.seconds is not None and options.seconds <= 0):
+        raise InputError("A film needs at least one frame.", advice="Give --seconds and --fps above 0.")
+    route = _route(options.views)
     opened = open_run(options.folder)
     background = _background(options, opened)
-    if options.views == "orbit":
-        files = [_orbit(options, opened, background, console)]
-    else:
+    if route is None:
         files = _photos(options, opened, background, console)
+    else:
+        files = [_film(options, route, opened, background, console)]
     return {"run": str(options.folder), "views": options.views, "files": [str(file) for file in files]}
+
+
+def _route(views: str) -> Route | None:
+    """Of a film; None for pictures of photos' views."""
+    if views in ("test", "train"):
+        return None
+    if views in ("orbit", "path"):
+        return views
+    if not views.lower().endswith(".json"):
+        raise InputError(
+            f"--views {views} is neither test, train, orbit, path nor a .json file.", advice="Give one of these."
+        )
+    return read_keyframes(Path(views))
 
 
 def _photos(options: Options, opened: TrainedRun, background: Float[Tensor, "3"], console: Console) -> list[Path]:
@@ -65,9 +81,10 @@ def _photos(options: Options, opened: TrainedRun, background: Float[Tensor, "3"]
     return files
 
 
-def _orbit(options: Options, opened: TrainedRun, background: Float[Tensor, "3"], console: Console) -> Path:
-    path = options.output / "orbit.mp4"
-    cameras = orbit_cameras(opened.scene, max(round(options.seconds * options.fps), 1))
+def _film(options: Options, route: Route, opened: TrainedRun, background: Float[Tensor, "3"], console: Console) -> Path:
+    named = options.output.suffix.lower() == ".mp4"
+    path = options.output if named else options.output / f"{Path(options.views).stem}.mp4"
+    cameras = film_cameras(opened.scene, route, fps=options.fps, seconds=options.seconds)
     with console.stage("render") as stage:
         write_video(opened.model, cameras, path, fps=options.fps, background=background, progress=stage.progress)
         stage.result = f"{path}: {len(cameras)} frames, {path.stat().st_size / 1e6:.1f} MB"

@@ -21,7 +21,7 @@ LAYERS = (
     ("viewer", "bench"),
     ("training", "evaluation", "export", "report"),
     ("models", "sfm", "priors", "mesh"),
-    ("io", "losses", "likeness", "sampling", "sparse", "datasets"),
+    ("io", "losses", "likeness", "retrieval", "sampling", "sparse", "datasets"),
     ("ops",),  # operators speak in the nouns
     ("types",),
     ("geometry",),

@@ -83,6 +83,8 @@ def test_every_command_explains_itself(name: str, capsys: Said) -> None:
     text = capsys.readouterr().out
     assert f"usage: recon {name}" in text
     assert "--json" in text
+    assert "default: None" not in text
+    assert "default: False" not in text
 
 
 def test_a_misspelt_command_is_answered_with_the_nearest(capsys: Said) -> None:

@@ -153,7 +153,7 @@ def test_photos_that_lie_in_the_workspace_stay_there(tmp_path: Path) -> None:
 def test_photos_that_share_nothing_are_refused(tmp_path: Path) -> None:
     _save(tmp_path, [_texture(seed) for seed in range(3)])
     with pytest.raises(InputError, match="No two of the 3 photos show the same thing"):
-        pose_photos(read_capture(tmp_path), PosesConfig(retry=False), tmp_path / "work")
+        pose_photos(read_capture(tmp_path), PosesConfig(no_retry=True), tmp_path / "work")
     assert not (tmp_path / "work" / "sparse").exists()
 
 

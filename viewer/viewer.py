@@ -16,6 +16,7 @@ from typing import Any
 
 from recon.types import HasGaussians, Renderer, Scene, StepReport
 from recon.viewer.frames import Frames
+from recon.viewer.keyframes import Keyframes
 from recon.viewer.outlook import outlook_of
 from recon.viewer.panel import Panel, Progress
 from recon.viewer.photos import Photos
@@ -52,6 +53,7 @@ class Viewer:
         self._home = outlook_of(scene, scene.train[0] if len(scene.train) > 0 else 0)
         self._panel = Panel(self._server, self._ask)
         self._photos = Photos(self._server, scene, self._ask)
+        Keyframes(self._server, scene, self._ask)
         self._frames = Frames(_DARK)
         self._splats = SplatCloud(self._server, scene.extent)
         self._exact: bool | None = None

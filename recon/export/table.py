@@ -68,7 +68,7 @@ def _cameras(work: Work, path: Path, progress: Progress) -> Written:
 
 KINDS = (
     Kind("splats", (".ply", ".spz", ".sog", ".splat", ".glb", ".html"), ("splats", "scene"), _splats),
-    Kind("video", (".mp4",), (), _video),
+    Kind("video", (".mp4",), ("orbit", "path"), _video),
     Kind("mesh", (".glb", ".obj", ".ply"), ("mesh", "surface"), _mesh),
     Kind("cloud", (".ply", ".pcd"), ("cloud", "points"), _cloud),
     Kind("depth", ("", ".npz"), ("depth", "depths"), _depth),

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.io.frames import FrameName, axes_of, level
+from recon.io.keyframes import Keyframe
 from recon.mesh.config import MeshConfig
 from recon.types import Renderer, Scene
 
@@ -39,6 +40,8 @@ class Work:
     """Of the scene, for people."""
     mesh: MeshConfig = field(default_factory=MeshConfig)
     """How meshes are made."""
+    keyframes: tuple[Keyframe, ...] = ()
+    """What films pass through; without any, they go around."""
 
     def output_from_world(self, frame: FrameName | None) -> Float[np.ndarray, "4 4"]:
         """The frame that files are written in: the input's, levelled and turned where one is asked for by name.

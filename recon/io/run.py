@@ -98,6 +98,10 @@ class Run:
         return self.folder / "exports.jsonl"
 
     @property
+    def features(self) -> Path:
+        return self.folder / "features"
+
+    @property
     def report(self) -> Path:
         return self.folder / "report.html"
 

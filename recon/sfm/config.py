@@ -29,8 +29,9 @@ class PosesConfig:
     """Lens distortion to solve for, in COLMAP's names. Automatic: as much as the number of photos can tell."""
     seed: int = 0
     """Of the random samples in verification and mapping."""
-    retry: bool = True
-    """Where less than nine tenths of the photos find a place, try again with more features and other methods."""
+    no_retry: bool = False
+    """Leave it at one try. Otherwise, where less than nine tenths of the photos find a place, there is another with
+    more features and other methods."""
     keep_blurred: bool = False
     """Use photos that are much less sharp than the others."""
 

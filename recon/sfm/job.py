@@ -11,7 +11,7 @@ from recon.sfm.config import PosesConfig
 
 __all__ = ["METHOD", "Job", "Known", "Shot"]
 
-METHOD = 1
+METHOD = 2
 """Part of the cache's keys: counted up when the same photos and options come to give another result."""
 
 

@@ -77,9 +77,9 @@ def _best(job: Job, threads: int, attempts: list[Attempt], seconds: dict[str, fl
     if diagnosis.is_hopeless(evidence):
         return None, evidence
     best: Mapped = None, evidence
-    for method in ("incremental", "careful") if config.retry else ("incremental",):
+    for method in ("incremental",) if config.no_retry else ("incremental", "careful"):
         best = _better(best, job, method, evidence, attempts, seconds, say)
-    if not config.retry or _is_enough(best):
+    if config.no_retry or _is_enough(best):
         return best
     size, count = max(config.image_size, _THOROUGH_SIZE), max(config.max_features, _THOROUGH_FEATURES)
     thorough = Effort(size, count, True, config.pairs)
