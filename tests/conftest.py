@@ -41,6 +41,22 @@ def room() -> Room:
     return make_room()
 
 
+@pytest.fixture(scope="session")
+def photos_with_poses(room: Room, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the room's photos and their poses; not to be changed."""
+    return room.write_posed_photos(tmp_path_factory.mktemp("photos") / "room")
+
+
+@pytest.fixture(scope="session")
+def trained_run(photos_with_poses: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of a training of a second on them; not to be changed."""
+    from command_line import SMALL, main  # here: a bare machine has no command line
+
+    folder = tmp_path_factory.mktemp("runs") / "room"
+    assert main(["train", "--images", str(photos_with_poses), "--output", str(folder), *SMALL]) == 0
+    return folder
+
+
 @pytest.fixture(params=["emulated"] if EMULATED in os.environ else ["baseline", "avx2", "avx512"])
 def isa(request: pytest.FixtureRequest) -> Iterator[str]:
     """Each instruction set that the CPU kernels are built for and this machine has; or the CUDA kernels, emulated."""

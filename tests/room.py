@@ -6,6 +6,7 @@ z up; lengths are metres; cameras follow recon's axes (+x right, +y down, +z for
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +71,20 @@ class Room:
         folder.mkdir(parents=True, exist_ok=True)
         for name, rgb in zip(self.names, self.rgb, strict=True):
             Image.fromarray(rgb).save(folder / name)
+        return folder
+
+    def write_posed_photos(self, folder: Path) -> Path:
+        """The photos and the poses that lie with them, so that no structure from motion is needed."""
+        self.write_photos(folder)
+        cameras, frames = self.cameras, []
+        for index, name in enumerate(self.names):
+            world_from_cam = torch.linalg.inv(cameras.cam_from_world[index].double())
+            world_from_cam[:, 1:3] *= -1  # transforms.json has y up and z backward
+            frames.append({"file_path": name, "transform_matrix": world_from_cam.tolist()})
+        lens = {"fl_x": float(cameras.focal[0, 0]), "fl_y": float(cameras.focal[0, 1])}
+        lens |= {"cx": float(cameras.center[0, 0]), "cy": float(cameras.center[0, 1])}
+        lens |= {"w": int(cameras.width[0]), "h": int(cameras.height[0])}
+        (folder / "transforms.json").write_text(json.dumps(lens | {"frames": frames}))
         return folder
 
     def gaussians(self, sh_degree: int = 0) -> Gaussians:

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 import torch
+from command_line import SMALL
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from room import Room
 from safetensors.torch import load, save
-from test_resume import SMALL, posed_photos
 
 from recon.cli.main import main
 from recon.cli.opening import open_run, scene_to_look_at
@@ -31,7 +31,7 @@ Tree = dict[str, Any] | list[Any]
 def sound(room: Room, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with nothing wrong."""
     folder = tmp_path_factory.mktemp("runs") / "room"
-    photos = posed_photos(room, tmp_path_factory.mktemp("photos") / "room")
+    photos = room.write_posed_photos(tmp_path_factory.mktemp("photos") / "room")
     assert main(["train", "--images", str(photos), "--output", str(folder), *SMALL]) == 0
     return folder
 

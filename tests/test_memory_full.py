@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 from room import Room
-from test_resume import posed_photos
 
 from recon.cli.device import choose_device
 from recon.cli.main import main
@@ -26,7 +25,7 @@ STEPS = 20
 @pytest.fixture
 def train(room: Room, tmp_path: Path) -> Callable[[], tuple[int, Path]]:
     """Trains the room for a few steps; the exit code and the run."""
-    photos = posed_photos(room, tmp_path / "room")
+    photos = room.write_posed_photos(tmp_path / "room")
 
     def run() -> tuple[int, Path]:
         options = ["--steps", str(STEPS), "--no-viewer", "--hold-out", "3", "--save-every", "1h"]

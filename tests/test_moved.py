@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import SMALL
 from PIL import Image
 from room import Room
-from test_resume import SMALL, interrupt_at, posed_photos
+from test_resume import interrupt_at
 
 from recon.cli.main import main
 from recon.cli.opening import open_run, posed_again
@@ -24,7 +25,7 @@ MASKED = "room_03.png"
 @pytest.fixture
 def home(room: Room, tmp_path: Path) -> Path:
     """A folder with the photos, and a mask over the left half of one of them in a folder of its own inside."""
-    photos = posed_photos(room, tmp_path / "home")
+    photos = room.write_posed_photos(tmp_path / "home")
     mask = np.zeros((48, 64), dtype=np.uint8)
     mask[:, 32:] = 255
     (photos / "masks").mkdir()

@@ -6,10 +6,10 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import RECON
 from room import Room
 
 from recon.cli.main import main
@@ -52,7 +52,7 @@ def test_a_file_that_is_no_utf8_is_left_out_by_a_name_to_read(room: Room, tmp_pa
         shutil.copy(photos / "room_00.png", photos / name)
     except OSError:
         pytest.skip("this file system knows no such names")
-    command = [sys.executable, "-m", "recon.cli.main", "info", str(photos)]
+    command = [*RECON, "info", str(photos)]
     plain = subprocess.run(command, capture_output=True, check=True)
     assert ascii(name).encode() in plain.stdout
     told = json.loads(subprocess.run([*command, "--json"], capture_output=True, check=True).stdout)
@@ -61,12 +61,11 @@ def test_a_file_that_is_no_utf8_is_left_out_by_a_name_to_read(room: Room, tmp_pa
 
 
 def test_names_in_poses_that_no_file_can_have_are_left_out(room: Room, tmp_path: Path) -> None:
-    from test_resume import posed_photos
 
-    photos = posed_photos(room, tmp_path / "photos")
+    photos = room.write_posed_photos(tmp_path / "photos")
     poses = json.loads((photos / "transforms.json").read_text())
     poses["frames"][0]["file_path"] = "\ud800.png"
     (photos / "transforms.json").write_text(json.dumps(poses))
-    command = [sys.executable, "-m", "recon.cli.main", "info", str(photos)]
+    command = [*RECON, "info", str(photos)]
     for options in ([], ["--json"]):
         assert b"ud800.png" in subprocess.run([*command, *options], capture_output=True, check=True).stdout

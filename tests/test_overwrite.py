@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_resume import SMALL, posed_photos
+from command_line import SMALL
 
 from recon.cli import posing, preparing
 from recon.cli.main import main
@@ -85,7 +85,7 @@ def with_poses(run: Run) -> Run:
 
 @pytest.mark.parametrize("moment", ["write_colmap", "name_left_out"])
 def test_ctrl_c_before_the_old_run_is_replaced_keeps_it_and_says_so(room, tmp_path, capsys, monkeypatch, moment):
-    run, photos = with_poses(trained(tmp_path / "run")), posed_photos(room, tmp_path / "photos")
+    run, photos = with_poses(trained(tmp_path / "run")), room.write_posed_photos(tmp_path / "photos")
     before = contents(run.folder)
 
     def interrupted(*given: object, **named: object) -> None:
@@ -108,7 +108,7 @@ def test_ctrl_c_before_the_old_run_is_replaced_keeps_it_and_says_so(room, tmp_pa
 
 
 def test_ctrl_c_after_the_old_run_was_replaced_speaks_of_the_new_one(room, tmp_path, capsys, monkeypatch):
-    run, photos = with_poses(trained(tmp_path / "run")), posed_photos(room, tmp_path / "photos")
+    run, photos = with_poses(trained(tmp_path / "run")), room.write_posed_photos(tmp_path / "photos")
 
     def interrupt(*given: Any) -> None:
         os.kill(os.getpid(), signal.SIGINT)
@@ -150,7 +150,7 @@ def test_a_run_replaced_halfway_and_killed_has_no_checkpoint_left(tmp_path, monk
 
 
 def test_resuming_the_old_run_drops_what_was_found_to_replace_it(room, tmp_path):
-    photos, folder = posed_photos(room, tmp_path / "photos"), tmp_path / "run"
+    photos, folder = room.write_posed_photos(tmp_path / "photos"), tmp_path / "run"
     assert main(["train", "--images", str(photos), "--output", str(folder), *SMALL]) == 0
     beside = Run(folder).sfm_to_fill()
     assert beside.is_dir()

@@ -7,42 +7,23 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from command_line import RECON, SMALL, STEPS
 from room import Room
 
 from recon.cli.main import main
 from recon.io import checkpoint as checkpoint_module
 from recon.io.checkpoint import load_checkpoint
 
-STEPS = 24
-SMALL = ("--steps", str(STEPS), "--no-viewer", "--quiet", "--hold-out", "3", "gaussians", "--max-gaussians", "900")
-
-
-def posed_photos(room: Room, folder: Path) -> Path:
-    """Photos and the poses that lie with them, so that no structure from motion is needed."""
-    room.write_photos(folder)
-    cameras = room.cameras
-    frames = []
-    for index, name in enumerate(room.names):
-        world_from_cam = torch.linalg.inv(cameras.cam_from_world[index].double())
-        world_from_cam[:, 1:3] *= -1  # transforms.json has y up and z backward
-        frames.append({"file_path": name, "transform_matrix": world_from_cam.tolist()})
-    lens = {"fl_x": float(cameras.focal[0, 0]), "fl_y": float(cameras.focal[0, 1])}
-    lens |= {"cx": float(cameras.center[0, 0]), "cy": float(cameras.center[0, 1])}
-    lens |= {"w": int(cameras.width[0]), "h": int(cameras.height[0])}
-    (folder / "transforms.json").write_text(json.dumps(lens | {"frames": frames}))
-    return folder
-
 
 @pytest.fixture(scope="module")
 def photos(room: Room, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return posed_photos(room, tmp_path_factory.mktemp("photos") / "room")
+    return room.write_posed_photos(tmp_path_factory.mktemp("photos") / "room")
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +136,7 @@ def test_kill_9_in_the_middle_of_training_loses_little(
     photos: Path, uninterrupted: dict[str, Any], tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    command = [sys.executable, "-m", "recon.cli.main", "train", "--images", str(photos), "--output", str(run), *SMALL]
+    command = [*RECON, "train", "--images", str(photos), "--output", str(run), *SMALL]
     process = subprocess.Popen([*command, "--save-every", "0.000001s"], stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not (run / "checkpoint" / "state.json").exists():
@@ -172,7 +153,7 @@ def test_kill_9_in_the_middle_of_training_loses_little(
 def test_changed_photos_are_not_mixed_into_a_run(
     room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    photos, run = posed_photos(room, tmp_path / "photos"), tmp_path / "run"
+    photos, run = room.write_posed_photos(tmp_path / "photos"), tmp_path / "run"
     with monkeypatch.context() as patch:
         interrupt_at(3, patch)
         assert main(["train", "--images", str(photos), "--output", str(run), *SMALL]) == 130

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from blobs import Painter
+from command_line import SMALL
 from room import Room
-from test_resume import SMALL, posed_photos
 
 from recon.cli.console import Console
 from recon.cli.main import main
@@ -78,7 +78,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
 
 
 def test_the_page_answers_until_the_result_is_measured(room: Room, tmp_path: Path, told: list[tuple[str, Any]]) -> None:
-    photos = posed_photos(room, tmp_path / "photos")
+    photos = room.write_posed_photos(tmp_path / "photos")
     options = [option for option in SMALL if option != "--no-viewer"]
     output = ["--output", str(tmp_path / "run"), "--port", "7300"]
     assert main(["train", "--images", str(photos), *output, *options]) == 0
