@@ -29,6 +29,32 @@ using DeviceArray = nb::ndarray<T, nb::ndim<N>, nb::c_contig, Device>;
 template <class T, size_t N>
 using MaybeDevice = std::optional<DeviceArray<T, N>>;
 
+// Where an operator runs: its arrays, what its last argument is called, and the prefix of its name.
+struct OnCpu {
+  template <class T, size_t N>
+  using Array = recon::Array<T, N>;
+  using Where = int;
+  static constexpr const char *kWhere = "threads", *kPrefix = "";
+  static constexpr bool kReadable = true;  // by the host, without waiting
+  static const RadianceKernels& kernels() { return recon::kernels().radiance; }
+  template <class Args>
+  static void put(Args& args, int threads) {
+    args.threads = threads;
+  }
+};
+struct OnCuda {
+  template <class T, size_t N>
+  using Array = DeviceArray<T, N>;
+  using Where = uintptr_t;
+  static constexpr const char *kWhere = "stream", *kPrefix = "cuda_";
+  static constexpr bool kReadable = false;
+  static const RadianceKernels& kernels();
+  template <class Args>
+  static void put(Args& args, uintptr_t stream) {
+    args.stream = stream;
+  }
+};
+
 inline void expect(bool holds, const char* what) {
   if (!holds) throw std::invalid_argument(what);
 }
@@ -68,6 +94,7 @@ SplatLift describe_lift(const Splat& s, const Map& map, const Sums& sums, const 
 }
 
 void bind_radiance(nb::module_&);
+void bind_radiance_cuda(nb::module_&);
 void bind_cuda(nb::module_&);
 
 }  // namespace recon

@@ -269,6 +269,7 @@ void ball_query(DeviceArray<const float, 3> centers, DeviceArray<const float, 3>
 
 void bind_cuda(nb::module_& m) {
   bind_splats(m);
+  bind_radiance_cuda(m);
   m.def("cuda_photometric_bytes", &cuda_photometric_bytes, "width"_a, "height"_a);
   m.def("cuda_photometric", &photometric, "rgb"_a, "alpha"_a, "target"_a, "background"_a.none(), "exposure"_a.none(),
         "target_alpha"_a.none(), "mask"_a.none(), "ssim_weight"_a, "grad_rgb"_a, "grad_alpha"_a,

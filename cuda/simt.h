@@ -126,11 +126,48 @@ RECON_DEVICE T atomic_exchange(T& at, Given<T> value) { return atomicExch(&at, v
 template <class T>
 RECON_DEVICE T atomic_swap_if(T& at, Given<T> expected, Given<T> value) { return atomicCAS(&at, expected, value); }
 
+// --- tensor cores, where `has_tensor_cores()` says so to the host ------------------------------------------------------
+// Two numbers rounded to bf16, the first in the low half.
+RECON_DEVICE uint32_t bf16_pair([[maybe_unused]] float first, [[maybe_unused]] float second) {
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ < 800
+  return 0;
+#else
+  uint32_t pair;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(second), "f"(first));
+  return pair;
+#endif
+}
+// sums += a b, 16 x 16 times 16 x 8 in bf16, by all lanes of a warp. With g = lane / 4 and t = lane % 4 a lane holds
+//   of a: rows g, g + 8, g, g + 8 at columns 2t, 2t + 1 and, of the last two, 2t + 8, 2t + 9;
+//   of b: column g at rows 2t, 2t + 1, and 2t + 8, 2t + 9;
+//   of sums: columns 2t, 2t + 1 of row g, then those of row g + 8.
+RECON_DEVICE void multiply_tile([[maybe_unused]] float (&sums)[4], [[maybe_unused]] const uint32_t (&a)[4],
+                                [[maybe_unused]] const uint32_t (&b)[2]) {
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ < 800
+  __trap();
+#else
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#endif
+}
+
 // --- the host's side --------------------------------------------------------------------------------------------------
 inline void expect_success(cudaError_t error) {
   if (error != cudaSuccess) throw std::runtime_error(cudaGetErrorString(error));
 }
 inline cudaStream_t stream_of(uintptr_t stream) { return reinterpret_cast<cudaStream_t>(stream); }
+
+inline int attribute_of_device(cudaDeviceAttr attribute) {
+  int device = 0, value = 0;
+  expect_success(cudaGetDevice(&device));
+  expect_success(cudaDeviceGetAttribute(&value, attribute, device));
+  return value;
+}
+inline bool has_tensor_cores() { return attribute_of_device(cudaDevAttrComputeCapabilityMajor) >= 8; }
+// The most bytes that a launch may ask for.
+inline size_t most_shared_bytes() { return size_t(attribute_of_device(cudaDevAttrMaxSharedMemoryPerBlockOptin)); }
 
 // Starts `kernel` and throws std::runtime_error with CUDA's words where it does not start. No blocks: nothing happens.
 template <class... Parameters, class... Arguments>

@@ -103,7 +103,8 @@ def build_module(cache: Path) -> Path:
     nanobind = Path(_output([sys.executable, "-m", "nanobind", "--include_dir"])).parent
     headers = (nanobind / "include", nanobind / "ext" / "robin_map" / "include", Path(get_paths()["include"]))
     found = (*(f"-isystem{folder}" for folder in headers), "-fvisibility=hidden", "-fno-strict-aliasing")
-    sources = [REPOSITORY / "cuda" / "bindings_cuda.cpp", nanobind / "src" / "nb_combined.cpp"]
+    bindings = [REPOSITORY / "cuda" / name for name in ("bindings_cuda.cpp", "bindings_radiance_cuda.cpp")]
+    sources = [*bindings, nanobind / "src" / "nb_combined.cpp"]
     around = _compiled(cache, sources, flags=("-std=c++17", "-fPIC", *PLACES, *found))  # not what is tested
     return _link(cache, [*_compiled(cache, _kernels()), *around], ending=".so", flags=("-shared",))
 

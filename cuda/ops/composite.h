@@ -15,6 +15,7 @@ struct CompositeArgs {
   const float *pixel_grads, *alpha_grads, *depth_grads, *weight_grads;
   float *density_grads, *rgb_grads;
   int threads;
+  uintptr_t stream;
 };
 
 struct DistortionArgs {
@@ -26,6 +27,7 @@ struct DistortionArgs {
   const float* grads;  // [rays]
   float* weight_grads;  // [n]
   int threads;
+  uintptr_t stream;
 };
 
 }  // namespace recon

@@ -10,6 +10,8 @@ struct DirectionArgs {
   float* basis;            // [rays 16]
   const float* grads;      // [rays 16], of the basis
   float* direction_grads;  // [rays 3]
+  int threads;
+  uintptr_t stream;
 };
 
 }  // namespace recon

@@ -1,16 +1,11 @@
 // The kernels as this instruction set compiles them.
 #pragma once
 #include "ops/adam.h"
-#include "ops/composite.h"
-#include "ops/directions.h"
-#include "ops/field.h"
-#include "ops/hash_grid.h"
 #include "ops/lift.h"
-#include "ops/march.h"
 #include "ops/mcmc.h"
-#include "ops/mlp.h"
 #include "ops/photometric.h"
 #include "ops/point_sets.h"
+#include "ops/radiance.h"
 #include "ops/splat.h"
 
 namespace recon::RECON_ISA {
@@ -28,12 +23,15 @@ void mcmc_noise(const NoiseArgs&);
 void mcmc_relocate(const RelocateArgs&);
 void hash_encode(const HashArgs&);
 void hash_backward(const HashArgs&);
+int64_t hash_workspace(const HashArgs&);
 void sparse_adam(const SparseAdamArgs&);
 void mlp_forward(const MlpArgs&);
 void mlp_backward(const MlpArgs&);
+int64_t mlp_workspace(const MlpArgs&);
 bool bf16_tiles();
 void field_forward(const FieldArgs&);
 void field_backward(const FieldArgs&);
+int64_t field_workspace(const FieldArgs&);
 void march(const MarchArgs&);
 void place_samples(const PlaceArgs&);
 void place_backward(const PlaceArgs&);

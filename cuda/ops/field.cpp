@@ -131,29 +131,34 @@ static void backward_part(const FieldArgs& a, const Network& density, const Netw
   backward_block(a, density, colour, part, b);
 }
 
+int64_t field_workspace(const FieldArgs& a) {
+  return network_parts(a.n) * (a.density.weights() + a.colour.weights() + 2 * a.ray_width);
+}
+
 void field_backward(const FieldArgs& a) {
   const Network density(a.density, a.density_weights, true, a.bf16), colour(a.colour, a.colour_weights, true, a.bf16);
   const int64_t parts = network_parts(a.n), of_density = a.density.weights(), of_colour = a.colour.weights();
-  float* const colour_partial = a.partial + parts * of_density;
-  memset(a.partial, 0, 4 * size_t(parts * (of_density + of_colour)));
-  memset(a.borders, 0, 4 * size_t(parts * 2 * a.ray_width));
+  // Gradients of the weights by parts, and what the first and the last ray of a part get from it.
+  float *const partial = a.workspace, *const colour_partial = partial + parts * of_density;
+  float* const borders = colour_partial + parts * of_colour;
+  memset(a.workspace, 0, 4 * size_t(field_workspace(a)));
 #pragma omp parallel num_threads(a.threads)
   {
     FieldBlock b(a);
 #pragma omp for schedule(dynamic)
     for (int64_t i = 0; i < parts; ++i) {
-      const FieldPart part = {network_part(a.n, i), a.partial + i * of_density, colour_partial + i * of_colour,
-                              a.borders + i * 2 * a.ray_width};
+      const FieldPart part = {network_part(a.n, i), partial + i * of_density, colour_partial + i * of_colour,
+                              borders + i * 2 * a.ray_width};
       backward_part(a, density, colour, part, b);
     }
   }
-  add_parts(a.partial, parts, of_density, a.density_weight_grads);
+  add_parts(partial, parts, of_density, a.density_weight_grads);
   add_parts(colour_partial, parts, of_colour, a.colour_weight_grads);
   for (int64_t i = 0; i < parts; ++i) {
     const Part samples = network_part(a.n, i);
     for (int end = 0; end < 2; ++end) {
       const int32_t ray = a.rays[end == 0 ? samples.begin : samples.end - 1];
-      const float* const border = a.borders + (2 * i + end) * a.ray_width;
+      const float* const border = borders + (2 * i + end) * a.ray_width;
       for (int k = 0; k < a.ray_width; ++k) a.ray_grads[int64_t(ray) * a.ray_width + k] += border[k];
     }
   }

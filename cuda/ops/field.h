@@ -18,10 +18,10 @@ struct FieldArgs {
   float* encoded_grads;                    // [features, stride]
   float* ray_grads;                        // [rays, ray_width], zero at first
   float *density_weight_grads, *colour_weight_grads;
-  float* partial;  // [network_parts(n), weights of both]
-  float* borders;  // [network_parts(n), 2, ray_width]: what the first and the last ray of a part get from it
+  float* workspace;  // field_workspace floats
   bool bf16;
   int threads;
+  uintptr_t stream;
 };
 
 }  // namespace recon

@@ -5,8 +5,8 @@
 #include "ops/hash_grid.h"
 
 #include "math/adam.h"
-#include "math/hash_grid.h"
 #include "ops/entry_points.h"
+#include "ops/grid_level.h"
 #include "ops/pairs.h"
 
 namespace recon::RECON_ISA {
@@ -25,17 +25,14 @@ struct Level {
 };
 
 static Level level_at(const HashArgs& a, int level) {
-  const HashLevels& all = a.levels;
-  const int64_t size = all.offset[level + 1] - all.offset[level], side = all.resolution[level] + 2;
+  const int64_t first = a.levels.offset[level];
   Level l{};
-  l.grid.resolution = float(all.resolution[level]);
-  l.grid.side = side * side * side <= size ? uint32_t(side) : 0;
-  l.grid.mask = uint32_t(size - 1);
-  l.table = a.tables == nullptr ? nullptr : a.tables + 2 * all.offset[level];
-  l.table_grad = a.table_grad == nullptr ? nullptr : a.table_grad + 2 * all.offset[level];
+  l.grid = grid_level(a.levels, level);
+  l.table = a.tables == nullptr ? nullptr : a.tables + 2 * first;
+  l.table_grad = a.table_grad == nullptr ? nullptr : a.table_grad + 2 * first;
   if (a.features != nullptr) l.first = a.features + 2 * level * a.stride, l.second = l.first + a.stride;
   if (a.grads != nullptr) l.grad_first = a.grads + 2 * level * a.stride, l.grad_second = l.grad_first + a.stride;
-  l.fetch = size > kCached;
+  l.fetch = level_entries(a.levels, level) > kCached;
   return l;
 }
 
@@ -173,6 +170,8 @@ static void move_chunk(const HashArgs& a, int64_t begin, int64_t end) {
     }
   }
 }
+
+int64_t hash_workspace(const HashArgs&) { return 0; }
 
 void hash_backward(const HashArgs& a) {
   if (a.table_grad != nullptr) {

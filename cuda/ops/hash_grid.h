@@ -22,7 +22,9 @@ struct HashArgs {
   const float* grads;      // [2 levels, stride], of the features
   float* table_grad;       // [entries 2], added to; or null
   float* position_grad;    // [3 n], or null
-  int threads;
+  float* workspace;        // hash_workspace floats
+  int threads;             // on the CPU
+  uintptr_t stream;        // on CUDA
 };
 
 // Adam for tables: entries without a gradient stay as they are. Clears the gradient.
@@ -31,6 +33,7 @@ struct SparseAdamArgs {
   int64_t count, step;                          // the step counts from 1
   double learning_rate, beta1, beta2, epsilon;
   int threads;
+  uintptr_t stream;
 };
 
 }  // namespace recon

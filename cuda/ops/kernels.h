@@ -1,16 +1,11 @@
 // The CPU kernels, one table of them per instruction set. `kernels()` is the best table this machine can run.
 #pragma once
 #include "ops/adam.h"
-#include "ops/composite.h"
-#include "ops/directions.h"
-#include "ops/field.h"
-#include "ops/hash_grid.h"
 #include "ops/lift.h"
-#include "ops/march.h"
 #include "ops/mcmc.h"
-#include "ops/mlp.h"
 #include "ops/photometric.h"
 #include "ops/point_sets.h"
+#include "ops/radiance.h"
 #include "ops/splat.h"
 
 namespace recon {
@@ -28,23 +23,8 @@ struct Kernels {
   void (*adam_step)(const AdamArgs&);
   void (*mcmc_noise)(const NoiseArgs&);
   void (*mcmc_relocate)(const RelocateArgs&);
-  void (*hash_encode)(const HashArgs&);
-  void (*hash_backward)(const HashArgs&);  // of the tables, the positions, or both
-  void (*sparse_adam)(const SparseAdamArgs&);
-  void (*mlp_forward)(const MlpArgs&);
-  void (*mlp_backward)(const MlpArgs&);
-  bool (*bf16_tiles)();  // whether this machine multiplies bf16 matrices
-  void (*field_forward)(const FieldArgs&);
-  void (*field_backward)(const FieldArgs&);
   void (*march)(const MarchArgs&);
-  void (*place_samples)(const PlaceArgs&);
-  void (*place_backward)(const PlaceArgs&);
-  void (*encode_directions)(const DirectionArgs&);
-  void (*encode_directions_backward)(const DirectionArgs&);
-  void (*composite)(const CompositeArgs&);
-  void (*composite_backward)(const CompositeArgs&);
-  void (*distortion)(const DistortionArgs&);
-  void (*distortion_backward)(const DistortionArgs&);
+  RadianceKernels radiance;
   void (*farthest_points)(const FarthestArgs&);
   void (*ball_query)(const BallArgs&);
 };

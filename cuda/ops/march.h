@@ -16,8 +16,9 @@ struct MarchArgs {
   int64_t* offsets;      // [rays + 1]
   int32_t* rays;         // [most]
   float *t0, *t1;        // [most]
-  int64_t* complete;     // how many leading rays have all their samples
+  int64_t* complete;     // how many leading rays have all their samples; in host memory, for the CPU
   int threads;
+  uintptr_t stream;
 };
 
 struct PlaceArgs {
@@ -32,6 +33,7 @@ struct PlaceArgs {
   const float* position_grads;         // [3 n]
   float *origin_grads, *direction_grads;  // [rays 3]
   int threads;
+  uintptr_t stream;
 };
 
 }  // namespace recon

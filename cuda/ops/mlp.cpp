@@ -34,7 +34,7 @@ void mlp_backward(const MlpArgs& a) {
     grads.resize(int64_t(a.shape.outputs()) * kTogether);
 #pragma omp for schedule(dynamic)
     for (int64_t part = 0; part < parts; ++part) {
-      float* const sums = a.partial + part * count;
+      float* const sums = a.workspace + part * count;
       memset(sums, 0, 4 * size_t(count));
       const Part samples = network_part(a.n, part);
       for (int64_t at = samples.begin; at < samples.end; at += kTogether) {
@@ -46,8 +46,10 @@ void mlp_backward(const MlpArgs& a) {
       }
     }
   }
-  add_parts(a.partial, parts, count, a.weight_grads);
+  add_parts(a.workspace, parts, count, a.weight_grads);
 }
+
+int64_t mlp_workspace(const MlpArgs& a) { return network_parts(a.n) * a.shape.weights(); }
 
 bool bf16_tiles() { return multiplies_bf16(); }
 

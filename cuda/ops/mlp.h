@@ -45,9 +45,10 @@ struct MlpArgs {
   const float* grads;     // [out n], of the outputs
   float* input_grads;     // [in n], or null
   float* weight_grads;    // like the weights
-  float* partial;         // [network_parts(n), weights]
+  float* workspace;       // mlp_workspace floats
   bool bf16;              // multiply in bf16 where this machine can
   int threads;
+  uintptr_t stream;
 };
 
 }  // namespace recon

@@ -208,7 +208,6 @@ __global__ __launch_bounds__(kThreads) void gradient(Loss loss) {
   float g[3], l1 = 0.0f, exposure_sums[kExposureSums] = {};
 #pragma unroll
   for (int channel = 0; channel < 3; ++channel) {
-    if (channel > 0) block_sync();  // everybody has read the rows of the channel before
     g[channel] = channel_gradient(loss, channel, slopes, rows, l1);
   }
   const Place at = my_place();

@@ -1,5 +1,5 @@
 // A ray's samples, a register of them at a time; rays are independent both ways.
-#include "math/contract.h"
+#include "math/place.h"
 #include "ops/entry_points.h"
 #include "ops/march.h"
 #include "ops/pairs.h"
@@ -25,15 +25,11 @@ static void place_ray(const PlaceArgs& a, int64_t ray) {
   for (int64_t at = a.offsets[ray]; at < a.offsets[ray + 1]; at += kLanes) {
     const int64_t left = a.offsets[ray + 1] - at;
     const Middle m = middle_of(a, ray, at, left);
-    f32 scale = all_lanes(0.5f), shrink = all_lanes(0.5f);
-    if (a.contract) {
-      const Contraction<f32> c = contract(m.y);
-      scale = 0.25f * c.factor, shrink = 0.25f * c.shrink;
-    }
-    store_up_to(a.positions + at, m.y.x * scale + 0.5f, left);
-    store_up_to(a.positions + a.n + at, m.y.y * scale + 0.5f, left);
-    store_up_to(a.positions + 2 * a.n + at, m.y.z * scale + 0.5f, left);
-    if (a.sigmas != nullptr) store_up_to(a.sigmas + at, m.mid * shrink * (a.cone_radius[ray] / a.radius), left);
+    const InCube<f32> in = in_cube(m.y, a.contract);
+    store_up_to(a.positions + at, in.position.x, left);
+    store_up_to(a.positions + a.n + at, in.position.y, left);
+    store_up_to(a.positions + 2 * a.n + at, in.position.z, left);
+    if (a.sigmas != nullptr) store_up_to(a.sigmas + at, m.mid * in.shrink * (a.cone_radius[ray] / a.radius), left);
   }
 }
 
@@ -43,9 +39,8 @@ static void place_ray_backward(const PlaceArgs& a, int64_t ray) {
     const int64_t left = a.offsets[ray + 1] - at;
     const Middle m = middle_of(a, ray, at, left);
     const auto axis = [&](int i) { return load_up_to(a.position_grads + i * a.n + at, left); };  // zeros behind
-    Vec3<f32> g = {axis(0), axis(1), axis(2)};
-    float scale = 0.5f / a.radius;
-    if (a.contract) g = contract_vjp(m.y, contract(m.y), g), scale *= 0.5f;
+    Vec3<f32> g = in_cube_vjp(m.y, a.contract, Vec3<f32>{axis(0), axis(1), axis(2)});
+    const float scale = 1 / a.radius;
     g = {scale * g.x, scale * g.y, scale * g.z};
     origin = origin + g;
     direction = direction + Vec3<f32>{m.mid * g.x, m.mid * g.y, m.mid * g.z};

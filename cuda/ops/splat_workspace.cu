@@ -1,33 +1,12 @@
 // Where everything of one view lies in its workspace, and the stages in their order.
 #include "ops/splat_workspace.h"
 
+#include "ops/shelf.h"
+
 namespace recon {
 namespace {
 
 using namespace simt;
-
-class Shelf {
- public:
-  explicit Shelf(void* base) : base_(reinterpret_cast<uintptr_t>(base)) {}
-  template <class T>
-  T* take(int64_t count) {
-    T* const at = static_cast<T*>(rest());
-    const size_t bytes = size_t(count > 0 ? count : 1) * sizeof(T);
-    if (base_ != 0) guard(at, bytes);
-    used_ += bytes + kGuardBytes;
-    return at;
-  }
-  // What nobody has taken.
-  void* rest() {
-    used_ = (used_ + 255) / 256 * 256;
-    return reinterpret_cast<void*>(base_ + used_);
-  }
-  size_t used() const { return used_; }
-
- private:
-  uintptr_t base_;
-  size_t used_ = 0;
-};
 
 __global__ void put(SplatInputs value, SplatInputs* to) {
   if (threadIdx.x == 0) to->view = value.view;

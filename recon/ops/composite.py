@@ -14,8 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from recon.ops.device import kernel
 from recon.ops.march import Samples
-from recon.ops.native import native
 
 __all__ = ["Composited", "composite", "composite_reference", "distortion", "distortion_reference"]
 
@@ -51,8 +51,8 @@ class _Composite(torch.autograd.Function):
     def forward(ctx, density, rgb, samples, min_transmittance):
         count = len(samples.offsets) - 1
         inputs = (density.contiguous(), rgb.T.contiguous(), samples.offsets, samples.t0, samples.t1)
-        outputs = (torch.empty(count, 3), torch.empty(count), torch.empty(count), torch.empty(len(density)))
-        native().composite(*inputs, min_transmittance, *outputs, torch.get_num_threads())
+        outputs = tuple(density.new_empty(shape) for shape in ((count, 3), (count,), (count,), (len(density),)))
+        kernel("composite", *inputs)(*inputs, min_transmittance, *outputs)
         ctx.save_for_backward(*inputs, outputs[-1])
         ctx.min_transmittance = min_transmittance
         return outputs
@@ -62,9 +62,8 @@ class _Composite(torch.autograd.Function):
     def backward(ctx, *grads):  # pyright: ignore[reportIncompatibleMethodOverride]
         *inputs, weights = ctx.saved_tensors
         of_density, of_rgb = torch.empty_like(inputs[0]), torch.empty_like(inputs[1])
-        native().composite_backward(
-            *(*inputs, ctx.min_transmittance, weights, *(grad.contiguous() for grad in grads)),
-            *(of_density, of_rgb, torch.get_num_threads()),
+        kernel("composite_backward", *inputs, *grads)(
+            *(*inputs, ctx.min_transmittance, weights, *(grad.contiguous() for grad in grads), of_density, of_rgb)
         )
         return of_density, of_rgb.T, None, None
 
@@ -100,8 +99,8 @@ class _Distortion(torch.autograd.Function):
     @staticmethod
     def forward(ctx, weights, samples, scale):
         inputs = (weights.contiguous(), samples.offsets, samples.t0, samples.t1)
-        out = torch.empty(len(samples.offsets) - 1)
-        native().distortion(*inputs, scale, None, out, torch.get_num_threads())
+        out = weights.new_empty(len(samples.offsets) - 1)
+        kernel("distortion", *inputs)(*inputs, scale, None, out)
         ctx.save_for_backward(*inputs)
         ctx.scale = scale
         return out
@@ -109,8 +108,9 @@ class _Distortion(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, *grads):  # pyright: ignore[reportIncompatibleMethodOverride]
-        of_weights = torch.empty_like(ctx.saved_tensors[0])
-        native().distortion(*ctx.saved_tensors, ctx.scale, grads[0].contiguous(), of_weights, torch.get_num_threads())
+        inputs = ctx.saved_tensors
+        of_weights = torch.empty_like(inputs[0])
+        kernel("distortion", *inputs, grads[0])(*inputs, ctx.scale, grads[0].contiguous(), of_weights)
         return of_weights, None, None
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,7 +13,7 @@ from torch import Tensor
 from recon.errors import InputError
 from recon.ops.native import native
 
-__all__ = ["gpu_kernels", "stream_of", "why_no_gpu"]
+__all__ = ["gpu_kernels", "kernel", "stream_of", "why_no_gpu"]
 
 
 def gpu_kernels(*tensors: Tensor | None) -> ModuleType | None:
@@ -29,6 +32,18 @@ def gpu_kernels(*tensors: Tensor | None) -> ModuleType | None:
     if kind != "cuda" or not hasattr(native(), "CudaSplat"):
         raise InputError(f"recon has no kernels for {kind} in this build.", advice="Use --device cpu.")
     return native()
+
+
+def kernel(name: str, *tensors: Tensor | None) -> Callable[..., Any]:
+    """The native operator of this name for the device that the tensors are on.
+
+    It wants all of its arguments but the last: how many threads or which stream it runs on.
+    """
+    kernels = gpu_kernels(*tensors)
+    if kernels is None:
+        return partial(getattr(native(), name), threads=torch.get_num_threads())
+    stream = next((stream_of(tensor) for tensor in tensors if tensor is not None), 0)
+    return partial(getattr(kernels, f"cuda_{name}"), stream=stream)
 
 
 def stream_of(tensor: Tensor) -> int:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import normalize
 
-from recon.ops.native import native
+from recon.ops.device import kernel
 from recon.ops.splat_reference import sh_basis
 
 __all__ = ["encode_directions", "encode_directions_reference"]
@@ -25,8 +25,8 @@ def encode_directions(directions: Float[Tensor, "r 3"]) -> Float[Tensor, "r 16"]
 class _Directions(torch.autograd.Function):
     @staticmethod
     def forward(ctx, directions):
-        directions, basis = directions.contiguous(), torch.empty(len(directions), 16)
-        native().encode_directions(directions, basis)
+        directions, basis = directions.contiguous(), directions.new_empty(len(directions), 16)
+        kernel("encode_directions", directions)(directions, basis)
         ctx.save_for_backward(directions)
         return basis
 
@@ -35,7 +35,7 @@ class _Directions(torch.autograd.Function):
     def backward(ctx, *grads):  # pyright: ignore[reportIncompatibleMethodOverride]
         (directions,) = ctx.saved_tensors
         moved = torch.empty_like(directions)
-        native().encode_directions_backward(directions, grads[0].contiguous(), moved)
+        kernel("encode_directions_backward", directions, grads[0])(directions, grads[0].contiguous(), moved)
         return moved
 
 

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from recon.ops.native import native
+from recon.ops.device import kernel
 
 __all__ = ["HashGrid", "hash_encode", "hash_encode_reference"]
 
@@ -90,10 +90,9 @@ def hash_encode(
 class _HashEncode(torch.autograd.Function):
     @staticmethod
     def forward(ctx, positions, tables, grid, sigmas, table_grad):
-        planar, features = positions.T.contiguous(), torch.empty(grid.features, len(positions))
-        native().hash_encode(
-            *(grid.resolutions, grid.offsets, planar, sigmas, tables.detach(), features, torch.get_num_threads())
-        )
+        planar, features = positions.T.contiguous(), positions.new_empty(grid.features, len(positions))
+        encode = kernel("hash_encode", planar, sigmas, tables)
+        encode(grid.resolutions, grid.offsets, planar, sigmas, tables.detach(), features)
         ctx.save_for_backward(planar, tables, sigmas)
         ctx.grid, ctx.table_grad = grid, table_grad
         return features.T
@@ -102,16 +101,33 @@ class _HashEncode(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, *grads):  # pyright: ignore[reportIncompatibleMethodOverride]
         planar, tables, sigmas = ctx.saved_tensors
-        of_positions = torch.empty_like(planar) if ctx.needs_input_grad[0] else None
-        of_tables = ctx.table_grad
-        if of_tables is None and ctx.needs_input_grad[1]:
-            of_tables = torch.zeros_like(tables)
-        native().hash_backward(
-            *(ctx.grid.resolutions, ctx.grid.offsets, planar, sigmas, tables.detach(), grads[0].T.contiguous()),
-            *(of_tables, of_positions, torch.get_num_threads()),
+        of_positions, of_tables = hash_backward(
+            *(planar, tables, sigmas, grads[0].T.contiguous(), ctx.table_grad),
+            grid=ctx.grid,
+            wanted=(ctx.needs_input_grad[0], ctx.needs_input_grad[1]),
         )
-        returned = of_tables if ctx.table_grad is None else None
-        return None if of_positions is None else of_positions.T, returned, None, None, None
+        return of_positions, of_tables, None, None, None
+
+
+def hash_backward(
+    planar: Float[Tensor, "3 n"],
+    tables: Float[Tensor, "e 2"],
+    sigmas: Float[Tensor, "n"] | None,
+    grads: Float[Tensor, "f n"],
+    table_grad: Float[Tensor, "e 2"] | None,
+    *,
+    grid: HashGrid,
+    wanted: tuple[bool, bool],
+) -> tuple[Float[Tensor, "n 3"] | None, Float[Tensor, "e 2"] | None]:
+    """Gradients of positions and tables where `wanted`; the second is added to `table_grad` where there is one."""
+    of_positions = torch.empty_like(planar) if wanted[0] else None
+    of_tables = torch.zeros_like(tables) if table_grad is None and wanted[1] else table_grad
+    size = kernel("hash_workspace", planar)(grid.resolutions, grid.offsets, planar.shape[1])
+    kernel("hash_backward", planar, tables, sigmas, grads, of_tables)(
+        *(grid.resolutions, grid.offsets, planar, sigmas, tables.detach(), grads),
+        *(of_tables, of_positions, planar.new_empty(0 if of_tables is None else size)),
+    )
+    return None if of_positions is None else of_positions.T, of_tables if table_grad is None else None
 
 
 def hash_encode_reference(

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from recon.ops.device import gpu_kernels, stream_of
 from recon.ops.mcmc import philox
 from recon.ops.native import native
 
@@ -58,7 +60,8 @@ class Samples:
         longest = int(counts.max()) if len(counts) > 0 else 0
         rays = self.rays.long()
         rows = values.new_zeros(len(counts), longest)
-        return rows.index_put((rays, torch.arange(len(values)) - self.offsets[rays]), values)
+        places = torch.arange(len(values), device=values.device) - self.offsets[rays]
+        return rows.index_put((rays, places), values)
 
 
 def march(
@@ -78,17 +81,33 @@ def march(
     `jitter`, a seed and a step, moves each ray's lattice by a random part of an interval. Rays that do not fit into
     `max_samples` together with all before them get none.
     """
-    count, cells = len(origins), cubes.occupied.contiguous()
-    room = min(max_samples, count * _most_intervals(origins, cubes, step=step, cone=cone, near=near, far=far))
-    offsets, rays = torch.empty(count + 1, dtype=torch.int64), torch.empty(room, dtype=torch.int32)
-    t0, t1 = torch.empty(room), torch.empty(room)
-    complete = native().march(
+    cells = cubes.occupied.contiguous()
+    kernels = gpu_kernels(origins, directions, cells)
+    begin: Any = native().Marching if kernels is None else kernels.CudaMarching
+    marching = begin(
         *(origins.detach().contiguous(), directions.detach().contiguous(), cells, cubes.center, cubes.radius),
-        *(step, cone, near, far, jitter is not None, *(jitter or (0, 0)), offsets, rays, t0, t1),
-        torch.get_num_threads(),
+        *(step, cone, near, far, jitter, torch.get_num_threads() if kernels is None else stream_of(origins)),
     )
-    n = int(offsets[-1])
-    return Samples(offsets, rays[:n], t0[:n], t1[:n], complete)
+    offsets = torch.empty(len(origins) + 1, dtype=torch.int64, device=origins.device)
+    if kernels is None:
+        most = _most_intervals(origins, cubes, step=step, cone=cone, near=near, far=far)
+        rays, t0, t1 = _room(origins, min(max_samples, len(origins) * most))
+        complete = marching.find(offsets, rays, t0, t1)
+        n = int(offsets[-1])
+        return Samples(offsets, rays[:n], t0[:n], t1[:n], complete)
+    workspace = torch.empty(marching.workspace(), dtype=torch.uint8, device=origins.device)
+    counts = torch.empty(2, dtype=torch.int64, device=origins.device)
+    marching.count(max_samples, offsets, counts, workspace)
+    n, complete = counts.tolist()  # waits for the GPU: all that follows is as large as there are samples
+    found = _room(origins, n)
+    marching.fill(offsets, *found, workspace)
+    return Samples(offsets, *found, complete)
+
+
+def _room(like: Tensor, count: int) -> tuple[Int[Tensor, "n"], Float[Tensor, "n"], Float[Tensor, "n"]]:
+    """For the rays and ends of so many samples."""
+    rays = torch.empty(count, dtype=torch.int32, device=like.device)
+    return rays, like.new_empty(count), like.new_empty(count)
 
 
 def _most_intervals(

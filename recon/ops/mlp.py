@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from recon.ops.device import gpu_kernels, kernel
 from recon.ops.native import native
 
 __all__ = ["Precision", "bf16_runs_natively", "initial_weights", "joined", "mlp", "mlp_reference", "split", "widths_of"]
@@ -33,9 +34,10 @@ def initial_weights(sizes: Sequence[int], generator: torch.Generator | None = No
     return weights
 
 
-def bf16_runs_natively() -> bool:
-    """Whether this machine multiplies bf16 matrices; where it does not, "bf16" is computed in float32."""
-    return native().bf16_tiles()
+def bf16_runs_natively(device: Literal["cpu", "cuda"] = "cpu") -> bool:
+    """Whether the device multiplies bf16 matrices; where it does not, "bf16" is computed in float32."""
+    kernels = gpu_kernels(torch.empty(0, device=device))
+    return native().bf16_tiles() if kernels is None else kernels.cuda_bf16_tiles()
 
 
 def mlp(
@@ -49,8 +51,8 @@ class _Mlp(torch.autograd.Function):
     @staticmethod
     def forward(ctx, inputs, precision, *weights):
         planar, flat, widths = inputs.T.contiguous(), joined(weights), widths_of(weights)
-        outputs = torch.empty(widths[-1], len(inputs))
-        native().mlp_forward(widths, flat, planar, outputs, precision == "bf16", torch.get_num_threads())
+        outputs = inputs.new_empty(widths[-1], len(inputs))
+        kernel("mlp_forward", planar, flat)(widths, flat, planar, outputs, precision == "bf16")
         ctx.save_for_backward(planar, flat)
         ctx.shapes, ctx.widths, ctx.precision = [weight.shape for weight in weights], widths, precision
         return outputs.T
@@ -61,10 +63,10 @@ class _Mlp(torch.autograd.Function):
         planar, flat = ctx.saved_tensors
         of_inputs = torch.empty_like(planar) if ctx.needs_input_grad[0] else None
         of_weights = torch.empty_like(flat)
-        parts, _ = native().network_workspace(planar.shape[1])
-        native().mlp_backward(
+        size = kernel("mlp_workspace", planar)(ctx.widths, len(flat), planar.shape[1])
+        kernel("mlp_backward", planar, grads[0])(
             *(ctx.widths, flat, planar, grads[0].T.contiguous(), of_inputs, of_weights),
-            *(torch.empty(parts, len(flat)), ctx.precision == "bf16", torch.get_num_threads()),
+            *(flat.new_empty(size), ctx.precision == "bf16"),
         )
         return None if of_inputs is None else of_inputs.T, None, *split(of_weights, ctx.shapes)
 

@@ -14,8 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from recon.ops.device import kernel
 from recon.ops.march import Samples
-from recon.ops.native import native
 
 __all__ = ["Placed", "place_samples", "place_samples_reference"]
 
@@ -53,9 +53,9 @@ class _Place(torch.autograd.Function):
     @staticmethod
     def forward(ctx, origins, directions, samples, frame, cone_radius):
         rays = (origins.contiguous(), directions.contiguous(), samples.offsets, samples.t0, samples.t1)
-        positions = torch.empty(3, len(samples))
-        sigmas = None if cone_radius is None else torch.empty(len(samples))
-        native().place_samples(*rays, *frame, cone_radius, positions, sigmas, torch.get_num_threads())
+        positions = origins.new_empty(3, len(samples))
+        sigmas = None if cone_radius is None else origins.new_empty(len(samples))
+        kernel("place_samples", *rays, cone_radius)(*rays, *frame, cone_radius, positions, sigmas)
         ctx.save_for_backward(*rays)
         ctx.frame = frame
         if sigmas is not None:
@@ -68,7 +68,7 @@ class _Place(torch.autograd.Function):
         rays = ctx.saved_tensors
         of_origins, of_directions = torch.empty_like(rays[0]), torch.empty_like(rays[1])
         planar = grads[0].T.contiguous()
-        native().place_backward(*rays, *ctx.frame, planar, of_origins, of_directions, torch.get_num_threads())
+        kernel("place_backward", *rays, planar)(*rays, *ctx.frame, planar, of_origins, of_directions)
         return of_origins, of_directions, None, None, None
 
 

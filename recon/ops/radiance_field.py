@@ -14,9 +14,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from recon.ops.hash_grid import HashGrid, hash_encode_reference
+from recon.ops.device import kernel
+from recon.ops.hash_grid import HashGrid, hash_backward, hash_encode_reference
 from recon.ops.mlp import Precision, joined, mlp_reference, split, widths_of
-from recon.ops.native import native
 
 __all__ = ["RadianceField", "radiance_field", "radiance_field_reference"]
 
@@ -44,7 +44,8 @@ def radiance_field(
     """Density and colour at `positions` in the unit cube. Differentiable in every float but `sigmas`.
 
     The density network's first output is the density; all of them follow the ray's features into the colour network.
-    `rays` says which ray a sample lies on, in order. See `hash_encode` for `sigmas` and `table_grad`.
+    `rays` says which ray a sample lies on, in order; on a GPU nobody looks whether it is.
+    See `hash_encode` for `sigmas` and `table_grad`.
     """
     if sigmas is not None and sigmas.requires_grad:
         raise NotImplementedError("The radiance field has no gradient in the samples' widths.")
@@ -64,14 +65,15 @@ class _Options(NamedTuple):
 class _RadianceField(torch.autograd.Function):
     @staticmethod
     def forward(ctx, positions, tables, ray_features, rays, sigmas, options, *weights):
-        n, grid, threads = len(positions), options.grid, torch.get_num_threads()
-        planar, encoded = positions.T.contiguous(), torch.empty(grid.features, n)
-        native().hash_encode(grid.resolutions, grid.offsets, planar, sigmas, tables.detach(), encoded, threads)
+        n, grid = len(positions), options.grid
+        planar, encoded = positions.T.contiguous(), positions.new_empty(grid.features, n)
+        encode = kernel("hash_encode", planar, sigmas, tables)
+        encode(grid.resolutions, grid.offsets, planar, sigmas, tables.detach(), encoded)
         known, rays = ray_features.detach().contiguous(), rays.int()
         networks = *(widths_of(part) for part in _networks(weights, options)), joined(weights)
-        raw_density, raw_rgb = torch.empty(n), torch.empty(3, n)
-        bf16 = options.precision == "bf16"
-        native().field_forward(*networks, encoded, known, rays, raw_density, raw_rgb, bf16, threads)
+        raw_density, raw_rgb = positions.new_empty(n), positions.new_empty(3, n)
+        look = kernel("field_forward", encoded, known, rays, networks[-1])
+        look(*networks, encoded, known, rays, raw_density, raw_rgb, options.precision == "bf16")
         ctx.save_for_backward(planar, tables, known, rays, sigmas, encoded)
         ctx.options, ctx.networks, ctx.shapes = options, networks, [weight.shape for weight in weights]
         return raw_density, raw_rgb.T
@@ -80,25 +82,19 @@ class _RadianceField(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, *grads):  # pyright: ignore[reportIncompatibleMethodOverride]
         planar, tables, known, rays, sigmas, encoded = ctx.saved_tensors
-        options, flat, threads = ctx.options, ctx.networks[-1], torch.get_num_threads()
-        parts, _ = native().network_workspace(len(rays))
+        options, (density, colour, flat) = ctx.options, ctx.networks
         of_encoded, of_rays, of_weights = torch.empty_like(encoded), torch.zeros_like(known), torch.empty_like(flat)
-        native().field_backward(
+        size = kernel("field_workspace", encoded)(density, colour, len(rays), *known.shape)
+        kernel("field_backward", encoded, known, rays, *grads)(
             *(*ctx.networks, encoded, known, rays, grads[0].contiguous(), grads[1].T.contiguous()),
-            *(of_encoded, of_rays, of_weights, torch.empty(parts, len(flat)), torch.empty(parts, 2, known.shape[1])),
-            *(options.precision == "bf16", threads),
+            *(of_encoded, of_rays, of_weights, flat.new_empty(size), options.precision == "bf16"),
         )
-        of_positions = torch.empty_like(planar) if ctx.needs_input_grad[0] else None
-        of_tables = options.table_grad
-        if of_tables is None and ctx.needs_input_grad[1]:
-            of_tables = torch.zeros_like(tables)
-        native().hash_backward(
-            *(options.grid.resolutions, options.grid.offsets, planar, sigmas, tables.detach(), of_encoded),
-            *(of_tables, of_positions, threads),
+        of_positions, of_tables = hash_backward(
+            *(planar, tables, sigmas, of_encoded, options.table_grad),
+            grid=options.grid,
+            wanted=(ctx.needs_input_grad[0], ctx.needs_input_grad[1]),
         )
-        returned = of_tables if options.table_grad is None else None
-        moved = None if of_positions is None else of_positions.T
-        return moved, returned, of_rays, None, None, None, *split(of_weights, ctx.shapes)
+        return of_positions, of_tables, of_rays, None, None, None, *split(of_weights, ctx.shapes)
 
 
 def _networks(weights: Sequence[Tensor], options: _Options) -> tuple[Sequence[Tensor], Sequence[Tensor]]:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recon.ops.native import native
+from recon.ops.device import kernel
 
 __all__ = ["sparse_adam_step", "sparse_adam_step_reference"]
 
@@ -31,9 +31,8 @@ def sparse_adam_step(
     epsilon: float = EPSILON,
 ) -> None:
     """Update `tables` and the moments `first` and `second` in place, and clear `table_grad`. `step` counts from 1."""
-    native().sparse_adam(
-        *(tables.detach(), table_grad, first, second, step, learning_rate, *betas, epsilon, torch.get_num_threads())
-    )
+    tensors = (tables.detach(), table_grad, first, second)
+    kernel("sparse_adam", *tensors)(*tensors, step, learning_rate, *betas, epsilon)
 
 
 def sparse_adam_step_reference(

@@ -179,6 +179,48 @@ T atomic_swap_if(SharedReference<T>&& at, std::common_type_t<T> expected, std::c
   return static_cast<SharedReference<T>&&>(at).exchange([=](T before) { return before == expected ? value : before; });
 }
 
+// --- tensor cores: products of bf16 are exact in float; they are summed in double, as no order of sums is promised -----
+inline uint16_t to_bf16(float value) {
+  const uint32_t bits = uint32_t(to_bits(value));
+  return value != value ? 0x7fff : uint16_t((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+inline uint32_t bf16_pair(float first, float second) { return to_bf16(first) | uint32_t(to_bf16(second)) << 16; }
+
+// What a lane brings to a product of tiles, and where it takes its part of the sums.
+struct TilePart {
+  float (&sums)[4];
+  const uint32_t (&a)[4];
+  const uint32_t (&b)[2];
+};
+inline double bf16_at(const uint32_t* pairs, int pair, int half) {
+  return double(from_bits<float>(uint64_t(pairs[pair] >> 16 * half & 0xffff) << 16));
+}
+inline void conclude_tile(Meeting& m) {
+  const TilePart* lanes[kLanes];
+  for (int i = 0; i < kLanes; ++i) {
+    if (m.said[i] == nullptr) fail("multiply_tile needs all lanes of the warp");
+    lanes[i] = reinterpret_cast<const TilePart*>(m.said[i]->value);
+  }
+  double a[16][16], b[16][8];
+  for (int lane = 0; lane < kLanes; ++lane) {
+    const int g = lane / 4, t = lane % 4;
+    for (int i = 0; i < 8; ++i) a[g + 8 * (i / 2 % 2)][2 * t + 8 * (i / 4) + i % 2] = bf16_at(lanes[lane]->a, i / 2, i % 2);
+    for (int i = 0; i < 4; ++i) b[2 * t + 8 * (i / 2) + i % 2][g] = bf16_at(lanes[lane]->b, i / 2, i % 2);
+  }
+  for (int lane = 0; lane < kLanes; ++lane) {
+    for (int i = 0; i < 4; ++i) {
+      const int row = lane / 4 + 8 * (i / 2), column = lane % 4 * 2 + i % 2;
+      double sum = double(lanes[lane]->sums[i]);
+      for (int k = 0; k < 16; ++k) sum += a[row][k] * b[k][column];
+      lanes[lane]->sums[i] = float(sum);
+    }
+  }
+}
+inline void multiply_tile(float (&sums)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], Place place = Place::here()) {
+  const TilePart mine{sums, a, b};
+  meet_warp({"multiply_tile", place, 0xffffffffu, reinterpret_cast<uint64_t>(&mine)}, &conclude_tile);
+}
+
 // --- the host's side --------------------------------------------------------------------------------------------------
 inline cudaStream_t stream_of(uintptr_t stream) { return reinterpret_cast<cudaStream_t>(stream); }
 template <class... Parameters, class... Arguments>
@@ -195,6 +237,8 @@ inline void guard([[maybe_unused]] void* array, [[maybe_unused]] size_t bytes) {
   __asan_poison_memory_region(static_cast<char*>(array) + bytes, kGuardBytes);
 #endif
 }
+inline bool has_tensor_cores() { return true; }
+inline size_t most_shared_bytes() { return 99 * 1024; }  // as on sm_86
 inline void set_bytes(void* at, int value, size_t bytes, cudaStream_t) {
   if (bytes > 0) memset(at, value, bytes);
 }
