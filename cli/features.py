@@ -41,7 +41,9 @@ class Options(Talk):
     output: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder for what is found. Of a run: its own folder features, without this."""
     extractor: Annotated[str, tyro.conf.arg(metavar="NAME")] = "classical"
-    """classical knows texture and colour, and needs nothing."""
+    """classical knows texture and colour, and needs nothing. Networks know things: dinov2-small, or siglip2-base, which
+    reads words, too, or any ViT, DINOv2 or v3, ResNet, ConvNeXt, CLIP or SigLIP by OWNER/NAME on the hub or a folder;
+    recon weights get NAME downloads them."""
     neighbours: int = 8
     """Most alike photos listed for each photo."""
     images: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None

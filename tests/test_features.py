@@ -89,7 +89,7 @@ def test_a_photo_smaller_than_what_a_feature_looks_at_says_so() -> None:
 
 def test_the_classical_extractor_is_one() -> None:
     assert isinstance(open_extractor("classical"), FeatureExtractor)
-    with pytest.raises(InputError, match="no extractor 'sift'"):
+    with pytest.raises(InputError, match="sift is neither a folder nor the name of a network"):
         open_extractor("sift")
 
 

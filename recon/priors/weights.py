@@ -93,6 +93,38 @@ KNOWN = (
         megabytes=1370,
         licence="Apache-2.0",
     ),
+    KnownWeights(
+        name="dinov2-small",
+        hub="facebook/dinov2-small",
+        kind="features",
+        what="what looks alike, the best for its size",
+        megabytes=88,
+        licence="Apache-2.0",
+    ),
+    KnownWeights(
+        name="dinov2-base",
+        hub="facebook/dinov2-base",
+        kind="features",
+        what="what looks alike",
+        megabytes=346,
+        licence="Apache-2.0",
+    ),
+    KnownWeights(
+        name="siglip2-base",
+        hub="google/siglip2-base-patch16-224",
+        kind="features",
+        what="what looks alike, and words",
+        megabytes=1501,
+        licence="Apache-2.0",
+    ),
+    KnownWeights(
+        name="clip-base",
+        hub="laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
+        kind="features",
+        what="what looks alike, and words, in coarse cells",
+        megabytes=605,
+        licence="MIT",
+    ),
 )
 """Networks by the names that options take. Others are found by their names on the hub."""
 

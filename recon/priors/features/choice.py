@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from recon.errors import InputError
 from recon.priors.features.classical import Classical
 from recon.priors.features.extractor import FeatureExtractor
 
@@ -10,7 +9,9 @@ __all__ = ["open_extractor"]
 
 
 def open_extractor(name: str) -> FeatureExtractor:
-    """`classical`, which needs no weights."""
+    """`classical`, which needs no weights, or a network: a name of `recon weights`, OWNER/NAME on the hub, a folder."""
     if name == "classical":
         return Classical()
-    raise InputError(f"There is no extractor {name!r}.", advice="Pass --extractor classical.")
+    from recon.priors.features.pretrained import open_pretrained
+
+    return open_pretrained(name)

@@ -34,7 +34,7 @@ class Classical:
 
     name = "classical"
 
-    def extract(self, photos: Sequence[UInt8[Tensor, "h w 3"]], progress: Progress) -> Iterator[PhotoFeatures]:
+    def extract(self, photos: Sequence[UInt8[Tensor, "_h _w 3"]], progress: Progress) -> Iterator[PhotoFeatures]:
         """Looks at every photo twice where there are many: first for what the set is made of, then for its features."""
         described: dict[int, Float[Tensor, "y x d"]] = {}
         sample = []

@@ -38,7 +38,7 @@ class FeatureExtractor(Protocol):
     name: str
     """What made the features, for people and for files."""
 
-    def extract(self, photos: Sequence[UInt8[Tensor, "h w 3"]], progress: Progress) -> Iterator[PhotoFeatures]:
+    def extract(self, photos: Sequence[UInt8[Tensor, "_h _w 3"]], progress: Progress) -> Iterator[PhotoFeatures]:
         """Of each photo, in their order; features of one set are comparable, those of two need not be.
 
         Photos are asked for one at a time, perhaps more than once. Raises `ReconError` where they do not serve.
