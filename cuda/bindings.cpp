@@ -1,5 +1,5 @@
 // `recon._native`: every operator's signature, in reading order; those of radiance fields are in bindings_radiance.cpp,
-// those of CUDA in bindings_cuda.cpp. Checks shapes where they enter; the kernels trust them.
+// of stereo in bindings_stereo.cpp, of CUDA in bindings_cuda.cpp. Checks shapes where they enter; the kernels trust them.
 #include "bindings.h"
 
 #include "splat_frame.h"
@@ -264,5 +264,6 @@ NB_MODULE(_native, m) {
   recon::bind_updates(m);
   recon::bind_point_sets(m);
   recon::bind_radiance(m);
+  recon::bind_stereo(m);
   recon::bind_machine(m);
 }

@@ -95,6 +95,7 @@ SplatLift describe_lift(const Splat& s, const Map& map, const Sums& sums, const 
 
 void bind_radiance(nb::module_&);
 void bind_radiance_cuda(nb::module_&);
+void bind_stereo(nb::module_&);
 void bind_cuda(nb::module_&);
 
 }  // namespace recon

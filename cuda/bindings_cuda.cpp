@@ -1,6 +1,7 @@
 // The CUDA operators' signatures, in reading order, as bindings.cpp has the CPU's. Nothing here allocates memory on the GPU
 // or waits for it: buffers come from Python, as does the stream, an integer.
-#include "bindings.h"
+#include "bindings_stereo.h"
+#include "ops/patch_match_cuda.h"
 #include "ops/photometric_cuda.h"
 #include "ops/point_sets_cuda.h"
 #include "ops/splat_cuda.h"
@@ -265,11 +266,37 @@ void ball_query(DeviceArray<const float, 3> centers, DeviceArray<const float, 3>
   cuda_ball_query(a, stream);
 }
 
+// --- stereo: sizes are in device memory, and trusted -------------------------------------------------------------------
+
+void match_costs(DeviceArray<const float, 2> gray, DeviceArray<const int32_t, 1> quads,
+                 MaybeDevice<const float, 1> depths, DeviceArray<const float, 2> maps,
+                 DeviceArray<const int64_t, 2> sizes, nb::dict options, DeviceArray<float, 3> planes,
+                 DeviceArray<float, 2> costs, uintptr_t stream) {
+  MatchArgs a = describe_match(gray, quads, depths, maps, sizes, options);
+  set_planes(a, planes, costs);
+  cuda_match_costs(a, stream);
+}
+
+void match_sweep(DeviceArray<const float, 2> gray, DeviceArray<const int32_t, 1> quads,
+                 MaybeDevice<const float, 1> depths, DeviceArray<const float, 2> maps,
+                 DeviceArray<const int64_t, 2> sizes, nb::dict options, DeviceArray<float, 3> planes,
+                 DeviceArray<float, 2> costs, float depth_change, float slope_change, bool thorough, uint32_t seed,
+                 uint32_t sweep, uintptr_t stream) {
+  MatchArgs a = describe_match(gray, quads, depths, maps, sizes, options);
+  set_planes(a, planes, costs);
+  set_changes(a, depth_change, slope_change, thorough, seed, sweep);
+  cuda_match_sweep(a, stream);
+}
+
 }  // namespace
 
 void bind_cuda(nb::module_& m) {
   bind_splats(m);
   bind_radiance_cuda(m);
+  m.def("cuda_match_costs", &match_costs, "gray"_a, "quads"_a, "depths"_a.none(), "maps"_a, "sizes"_a, "options"_a,
+        "planes"_a, "costs"_a, "stream"_a);
+  m.def("cuda_match_sweep", &match_sweep, "gray"_a, "quads"_a, "depths"_a.none(), "maps"_a, "sizes"_a, "options"_a,
+        "planes"_a, "costs"_a, "depth_change"_a, "slope_change"_a, "thorough"_a, "seed"_a, "sweep"_a, "stream"_a);
   m.def("cuda_photometric_bytes", &cuda_photometric_bytes, "width"_a, "height"_a);
   m.def("cuda_photometric", &photometric, "rgb"_a, "alpha"_a, "target"_a, "background"_a.none(), "exposure"_a.none(),
         "target_alpha"_a.none(), "mask"_a.none(), "ssim_weight"_a, "grad_rgb"_a, "grad_alpha"_a,

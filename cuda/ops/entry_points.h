@@ -3,6 +3,7 @@
 #include "ops/adam.h"
 #include "ops/lift.h"
 #include "ops/mcmc.h"
+#include "ops/patch_match.h"
 #include "ops/photometric.h"
 #include "ops/point_sets.h"
 #include "ops/radiance.h"
@@ -43,5 +44,7 @@ void distortion(const DistortionArgs&);
 void distortion_backward(const DistortionArgs&);
 void farthest_points(const FarthestArgs&);
 void ball_query(const BallArgs&);
+void match_costs(const MatchArgs&);
+void match_sweep(const MatchArgs&);
 
 }  // namespace recon::RECON_ISA

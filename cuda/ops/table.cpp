@@ -16,6 +16,7 @@ const Kernels table = {
      field_forward, field_backward, field_workspace, place_samples, place_backward, encode_directions,
      encode_directions_backward, composite, composite_backward, distortion, distortion_backward},
     farthest_points,      ball_query,
+    match_costs,          match_sweep,
 };
 
 }  // namespace recon::RECON_ISA

@@ -10,7 +10,7 @@ from recon.types import Reconstruction
 
 __all__ = ["DepthName", "depth_prior"]
 
-DepthName = Literal["pretrained", "sensor"]
+DepthName = Literal["stereo", "pretrained", "sensor"]
 """The names that `recon depth --method` and `recon train --depth` take."""
 
 
@@ -24,6 +24,10 @@ def depth_prior(name: DepthName, reconstruction: Reconstruction, *, source: Path
             from recon.priors.depth.pretrained import PretrainedDepth
 
             return PretrainedDepth(source or "depth-anything-v2-small")
+        case "stereo":
+            from recon.priors.depth.stereo import StereoDepth
+
+            return StereoDepth()
         case "sensor":
             from recon.priors.depth.sensor import SensorDepth
 
