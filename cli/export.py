@@ -13,6 +13,7 @@ import tyro
 from recon.cli.command import Talk
 from recon.cli.console import Console
 from recon.cli.opening import TrainedRun, has_all_photos, open_run, scene_to_look_at
+from recon.cli.selecting import with_selections
 from recon.cli.size import bytes_of
 from recon.errors import InputError
 from recon.export.table import KindName, kind_of
@@ -49,6 +50,8 @@ class Options(Talk):
     max_size: Annotated[str | None, tyro.conf.arg(metavar="SIZE")] = None
     """Most bytes of each splat file, such as 8MB: what contributes least to the photos' views is left out. Pages stay
     below 25MB unless this allows more."""
+    select: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...")] = ()
+    """Only what was saved under these names in the viewer; not:NAME leaves that out instead. See recon features."""
     keyframes: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Views saved in the viewer: the .mp4 passes through them. Without it, it goes around, or along where the photos
     were taken if path is in its name."""
@@ -63,7 +66,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
     max_bytes = None if options.max_size is None else bytes_of(options.max_size)
     keyframes = () if options.keyframes is None else read_keyframes(options.keyframes)
     opened = open_run(options.folder)
-    work = work_of(opened, frame=options.frame, max_bytes=max_bytes)
+    work = with_selections(opened, work_of(opened, frame=options.frame, max_bytes=max_bytes), options.select)
     work = replace(work, mesh=options.mesh, keyframes=keyframes)
     files = []
     for path, kind in zip(options.to, kinds, strict=True):

@@ -84,4 +84,5 @@ def _some(asset: SplatAsset, order: Tensor, count: int) -> SplatAsset:
         return asset
     kept = torch.sort(order[:count]).values
     parts = {name: getattr(asset.gaussians, name)[kept] for name in _NAMES}
-    return replace(asset, gaussians=replace(asset.gaussians, **parts))
+    labels = None if asset.labels is None else asset.labels.only(kept)
+    return replace(asset, gaussians=replace(asset.gaussians, **parts), labels=labels)

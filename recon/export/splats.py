@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from recon.errors import InputError, RunError
 from recon.export.agreement import Agreement, compare
@@ -76,7 +78,8 @@ def _splats_of(work: Work, gaussians: Gaussians, path: Path) -> SplatAsset:
     up = tuple(float(value) for value in work.scene.up)
     in_input = placed(gaussians, work.output_from_world(None))
     look = look_of(work.scene, work.output_from_world(None), background=work.background, title=work.name)
-    asset = SplatAsset(in_input, None, up, look=look)  # pyright: ignore[reportArgumentType] - three numbers
+    labels = None if work.labels is None else work.labels.only(_finite(work))
+    asset = SplatAsset(in_input, None, up, look=look, labels=labels)  # pyright: ignore[reportArgumentType] - three numbers
     frame = frame_for(path, asset, work.frame)
     return asset if frame is None else asset.in_frame(frame)
 
@@ -88,12 +91,19 @@ def finite_gaussians(work: Work) -> Gaussians:
             "There are no splats to write: the run's model is of another kind.",
             advice="Make pictures or a film of it: recon render. Splats come from recon train ... gaussians.",
         )
+    gaussians, good = work.model.gaussians(), _finite(work)
+    names = ("means", "quats", "log_scales", "opacity_logits", "sh")
+    return replace(gaussians, **{name: getattr(gaussians, name).detach().cpu()[good] for name in names})
+
+
+def _finite(work: Work) -> Bool[Tensor, "g"]:
+    """Which of the model's Gaussians have no number that is not finite."""
+    assert isinstance(work.model, HasGaussians)
     gaussians = work.model.gaussians()
     names = ("means", "quats", "log_scales", "opacity_logits", "sh")
     columns = [getattr(gaussians, name).detach().flatten(1 if name != "opacity_logits" else 0) for name in names]
     rows = [column.isfinite().all(dim=-1) if column.ndim > 1 else column.isfinite() for column in columns]
-    good = torch.stack(rows).all(dim=0)
-    return replace(gaussians, **{name: getattr(gaussians, name).detach()[good].cpu() for name in names})
+    return torch.stack(rows).all(dim=0).cpu()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from recon.io.frames import FrameName, axes_of, level
 from recon.io.keyframes import Keyframe
+from recon.io.splats.labels import Labels
 from recon.mesh.config import MeshConfig
 from recon.types import Renderer, Scene
 
@@ -40,6 +41,8 @@ class Work:
     """Of the scene, for people."""
     mesh: MeshConfig = field(default_factory=MeshConfig)
     """How meshes are made."""
+    labels: Labels | None = None
+    """Of the model's Gaussians, where somebody gave some of them names."""
     keyframes: tuple[Keyframe, ...] = ()
     """What films pass through; without any, they go around."""
 

@@ -1,8 +1,8 @@
 """Splats as the PLY file of 3D Gaussian splatting (Kerbl et al. 2023), which every splat program reads.
 
 One vertex is a Gaussian before the activations: x y z, nx ny nz (zeros), f_dc_0..2, f_rest_* (all of red, then green,
-then blue), opacity, scale_0..2, rot_0..3 (wxyz), all float32. What the format has no field for stands in comments
-(`recon.io.splats.ply_notes`).
+then blue), opacity, scale_0..2, rot_0..3 (wxyz), all float32; where splats have labels, one more, last: label. What the
+format has no field for stands in comments (`recon.io.splats.ply_notes`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from recon.errors import InputError
@@ -19,22 +20,34 @@ from recon.io.disk import whole
 from recon.io.frames import FrameName
 from recon.io.ply_header import PlyHeader, read_header
 from recon.io.splats.arrays import columns_of, gaussians_from
+from recon.io.splats.labels import Labels, comments_of_labels, names_in
 from recon.io.splats.ply_notes import comments_of, is_antialiased
 from recon.types import Gaussians
 
-__all__ = ["read_ply", "write_ply"]
+__all__ = ["read_labels", "read_ply", "write_ply"]
 
 _REST_COUNTS = (0, 9, 24, 45)
+_LABEL = "label"
+"""Of type float as all others: programs that read rows of one type keep their step."""
+_MOST_LABELS = 1 << 16
 _ROWS = 8192
 """Rows handled at a time, so that a piece stays in the processor's cache while it is turned around."""
 
 
 def write_ply(
-    gaussians: Gaussians, path: Path, *, up: Sequence[float] | None = None, frame: FrameName | None = None
+    gaussians: Gaussians,
+    path: Path,
+    *,
+    up: Sequence[float] | None = None,
+    frame: FrameName | None = None,
+    labels: Labels | None = None,
 ) -> None:
     """Write `gaussians` as they are. The file appears whole or not at all."""
     names = _names(gaussians.sh.shape[1])
     comments = comments_of(antialiased=gaussians.antialiased, frame=frame, up=up)
+    width = len(names)
+    if labels is not None:
+        names, comments = [*names, _LABEL], [*comments, *comments_of_labels(labels)]
     header = ["ply", "format binary_little_endian 1.0", *comments, f"element vertex {len(gaussians)}"]
     header += [*(f"property float {name}" for name in names), "end_header", ""]
     means, quats, log_scales, logits, sh = columns_of(gaussians)
@@ -43,11 +56,14 @@ def write_ply(
         file.write("\n".join(header).encode("ascii"))
         for start in range(0, len(means), _ROWS):
             some = slice(start, start + _ROWS)
-            piece = rows[: len(means[some])]
+            lines = rows[: len(means[some])]
+            piece = lines[:, :width]
             piece[:, 0:3], piece[:, 6:9] = means[some], sh[some, 0]
             piece[:, 9:-8].reshape(len(piece), 3, -1)[...] = sh[some, 1:].swapaxes(1, 2)
             piece[:, -8], piece[:, -7:-4], piece[:, -4:] = logits[some], log_scales[some], quats[some]
-            file.write(piece.data)
+            if labels is not None:
+                lines[:, width] = labels.numbers[some].numpy()
+            file.write(lines.data)
 
 
 def read_ply(path: Path) -> Gaussians:
@@ -75,6 +91,18 @@ def read_ply(path: Path) -> Gaussians:
         sh=sh,
         antialiased=is_antialiased(header),
     )
+
+
+def read_labels(path: Path) -> Labels | None:
+    """Of the splats of a 3DGS PLY; None where it has none, or what it calls so are no numbers of things."""
+    header = read_header(path)
+    if _LABEL not in header.names:
+        return None
+    numbers = np.concatenate([np.zeros(0), *(piece[:, 0] for piece in _pieces(path, header, [_LABEL]))])
+    sound = np.isfinite(numbers).all() and (numbers == numbers.round()).all() and (numbers >= 0).all()
+    if not sound or (len(numbers) > 0 and numbers.max() > _MOST_LABELS):
+        return None
+    return Labels(torch.from_numpy(numbers.astype(np.int32)), names_in(header, int(numbers.max(initial=0))))
 
 
 def _names(k: int) -> list[str]:

@@ -102,6 +102,10 @@ class Run:
         return self.folder / "features"
 
     @property
+    def selections(self) -> Path:
+        return self.folder / "selections.safetensors"
+
+    @property
     def report(self) -> Path:
         return self.folder / "report.html"
 

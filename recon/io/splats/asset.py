@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from recon.errors import InputError
 from recon.io.frames import FrameName, axes_of, level, up_of
+from recon.io.splats.labels import Labels
 from recon.io.splats.look import Look
 from recon.io.splats.turning import turned
 from recon.types import Gaussians
@@ -34,6 +35,8 @@ class SplatAsset:
     """What the reader had to leave out or mend, in words for the user."""
     look: Look | None = None
     """From where to look at them; None where nobody said. Only pages keep it."""
+    labels: Labels | None = None
+    """What each belongs to; None where nobody said. Only 3DGS PLY keeps it."""
 
     def __len__(self) -> int:
         return len(self.gaussians)
@@ -77,5 +80,8 @@ def presentable(asset: SplatAsset, where: str) -> SplatAsset:
     whole = replace(gaussians, quats=quats, log_scales=log_scales, opacity_logits=logits)
     names = ("means", "quats", "log_scales", "opacity_logits", "sh")
     return replace(
-        asset, gaussians=replace(whole, **{name: getattr(whole, name)[good] for name in names}), notes=tuple(notes)
+        asset,
+        gaussians=replace(whole, **{name: getattr(whole, name)[good] for name in names}),
+        notes=tuple(notes),
+        labels=None if asset.labels is None else asset.labels.only(good),
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from recon.errors import InputError
 from recon.io.frames import FrameName
-from recon.io.ply import read_ply, write_ply
+from recon.io.ply import read_labels, read_ply, write_ply
 from recon.io.ply_header import read_header
 from recon.io.splats.asset import SplatAsset, presentable
 from recon.io.splats.compressed_ply import is_compressed_ply, read_compressed_ply, write_compressed_ply
@@ -43,11 +43,11 @@ def _read_ply(path: Path) -> SplatAsset:
     header = read_header(path)
     if is_compressed_ply(header):
         return read_compressed_ply(path)
-    return SplatAsset(read_ply(path), frame_in(header), up_in(header))
+    return SplatAsset(read_ply(path), frame_in(header), up_in(header), labels=read_labels(path))
 
 
 def _write_ply(asset: SplatAsset, path: Path) -> None:
-    write_ply(asset.gaussians, path, up=asset.up, frame=asset.frame)
+    write_ply(asset.gaussians, path, up=asset.up, frame=asset.frame, labels=asset.labels)
 
 
 FORMATS = (
