@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -30,12 +30,18 @@ class MakesDo(Protocol):
 
 
 def train_within_memory(
-    run: Run, state: TrainState, prepared: Prepared, *, clock: Clock, console: Console
+    run: Run,
+    state: TrainState,
+    prepared: Prepared,
+    *,
+    clock: Clock,
+    budget: Callable[[], float | None],
+    console: Console,
 ) -> Iterator[StepReport]:
     """`train`, again from the same step with a smaller model whenever the GPU's memory is full."""
     while True:
         try:
-            yield from train(state, prepared.scene, prepared.config, clock=clock)
+            yield from train(state, prepared.scene, prepared.config, clock=clock, budget=budget)
             return
         except torch.OutOfMemoryError as error:
             _make_do(run, state, console, error)

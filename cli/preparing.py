@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recon.cli.afterwards import Afterwards
 from recon.cli.console import Console
 from recon.cli.duration import Deadline
 from recon.cli.fingerprint import fingerprint
@@ -105,14 +105,14 @@ def _train_config(scene: Scene, options: Options, deadline: Deadline) -> TrainCo
     left = deadline.left
     if left is None:
         return TrainConfig(steps=options.steps, seed=options.seed)
-    budget = left - _seconds_after_training(scene, options.model.seconds_per_megapixel)
-    if budget < _LEAST_TRAINING:
+    training = Afterwards(scene, options.model.seconds_per_megapixel, left).budget
+    if training is None or training < _LEAST_TRAINING:
         raise InputError(
             f"The budget of {options.budget} is used up before training: {left:.0f} s are left, and measuring and "
             "saving need some of them.",
             advice=f"Give more time; the poses found are kept: {_again(options)}",
         )
-    return TrainConfig(steps=options.steps, budget=budget, seed=options.seed)
+    return TrainConfig(steps=options.steps, budget=left, seed=options.seed)
 
 
 def _again(options: Options) -> str:
@@ -120,13 +120,3 @@ def _again(options: Options) -> str:
     if options.overwrite:
         return "the same command with a larger --budget."
     return f"recon train --resume {options.output} --budget ..."
-
-
-def _seconds_after_training(scene: Scene, per_megapixel: float) -> float:
-    """What saving, evaluation, export and report will take: mostly a frame or two per photo, on two idle cores.
-
-    `per_megapixel`: seconds that the model takes to draw so much.
-    """
-    pixels = max((int(scene.cameras.width[i]) * int(scene.cameras.height[i]) for i in scene.test), default=0)
-    busy = max(1.0, min(os.getloadavg()[0] / (os.cpu_count() or 1), 5.0))
-    return 1.0 + busy * (4.0 + len(scene.test) * (0.15 + per_megapixel * pixels / 1e6))

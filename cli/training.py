@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from recon.cli.afterwards import Afterwards
 from recon.cli.console import Console, Stage
 from recon.cli.duration import seconds_of
 from recon.cli.interruption import Interruption
@@ -41,10 +42,15 @@ def train_run(
         interruption = stack.enter_context(Interruption())
         clock = PausableClock()
         saved, report = time.monotonic(), None
-        for report in train_within_memory(run, state, prepared, clock=clock, console=console):
+        afterwards = Afterwards(prepared.scene, options.model.seconds_per_megapixel, prepared.config.budget)
+        steps = train_within_memory(
+            run, state, prepared, clock=clock, budget=lambda: afterwards.budget, console=console
+        )
+        for report in steps:
             if report.step % _LOG_EVERY == 0 or report.step == 1:
                 _log(log, report, state)
-            ahead = _ahead(state, prepared.config)
+            ahead = _ahead(state, replace(prepared.config, budget=afterwards.budget))
+            afterwards.look(state.model, ahead.done)
             _show_progress(stage, report, state, ahead)
             if viewer is not None:
                 viewer.update(report, steps=prepared.config.limit, done=ahead.done, seconds_left=ahead.seconds)
@@ -87,8 +93,8 @@ class _Ahead:
 
 def _ahead(state: TrainState, config: TrainConfig) -> _Ahead:
     by_steps = 0.0 if config.limit is None else state.step / config.limit
-    if config.budget is not None and state.elapsed / config.budget >= by_steps:
-        return _Ahead(state.elapsed / config.budget, config.budget - state.elapsed)
+    if config.budget is not None and state.elapsed >= by_steps * config.budget:
+        return _Ahead(state.elapsed / max(config.budget, 1e-9), config.budget - state.elapsed)
     return _Ahead(by_steps, state.elapsed * (1 - by_steps) / max(by_steps, 1e-9))
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from command_line import SMALL, Said, refusal, result
 from PIL import Image
 from room import Room
@@ -16,6 +17,7 @@ from recon.cli.duration import Deadline
 from recon.cli.main import main
 from recon.errors import InputError
 from recon.io.colmap import write_colmap
+from recon.types import Cameras, Render
 
 
 def test_train_reports_what_scripts_need(photos_with_poses: Path, tmp_path: Path, capsys: Said) -> None:
@@ -97,24 +99,56 @@ def test_a_budget_that_leaves_no_time_to_train_says_so(
 
 
 def test_training_gets_what_the_rest_of_the_command_leaves(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    from recon.cli.preparing import _train_config
-    from recon.cli.train import Options
+    from recon.cli.afterwards import Afterwards
 
     monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))
-    options, scene = Options(budget="100s", steps=7), room.scene()
-    config = _train_config(scene, options, Deadline(time.monotonic() - 30.0, 100.0))
-    assert config.budget is not None
-    assert 60 < config.budget < 70
-    assert config.steps == 7
-    larger = replace(scene, cameras=scene.cameras.resized(1600))
-    reserved_more = _train_config(larger, options, Deadline(time.monotonic() - 30.0, 100.0))
-    assert reserved_more.budget is not None
-    assert reserved_more.budget < config.budget - 0.5
+    scene = room.scene()
+    idle = Afterwards(scene, 0.5, 70.0).budget
+    assert idle is not None
+    assert 60 < idle < 70
+    larger = Afterwards(replace(scene, cameras=scene.cameras.resized(1600)), 0.5, 70.0).budget
+    assert larger is not None
+    assert larger < idle - 0.5
     monkeypatch.setattr("os.getloadavg", lambda: (1000.0, 0.0, 0.0))  # a busy machine needs more for the rest
-    reserved_more = _train_config(scene, options, Deadline(time.monotonic() - 30.0, 100.0))
-    assert reserved_more.budget is not None
-    assert reserved_more.budget < config.budget - 5
-    assert _train_config(scene, options, Deadline(0.0, None)).budget is None
+    busy = Afterwards(scene, 0.5, 70.0).budget
+    assert busy is not None
+    assert busy < idle - 5
+    assert Afterwards(scene, 0.5, None).budget is None
+
+
+class Slow:
+    """Takes so long for each pixel, by a clock of its own."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.now = seconds, 0.0
+
+    def render(self, cameras: Cameras, pixels: torch.Tensor | None = None) -> Render:
+        self.now += int(cameras.width) * int(cameras.height) * self.seconds
+        return Render(torch.zeros(1, 1, 3), torch.zeros(1, 1))
+
+
+def test_a_budget_learns_how_fast_the_model_draws(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guessed at a second a megapixel on a busy machine; it takes five seconds, and later a tenth."""
+    from recon.cli.afterwards import Afterwards
+
+    monkeypatch.setattr("os.getloadavg", lambda: (1000.0, 0.0, 0.0))
+    scene = replace(room.scene(test=(0, 3)), cameras=room.cameras.resized(1000))
+    slow, megapixels = Slow(5e-6), 2 * 0.75 * (1 + 0.4**2)
+    afterwards = Afterwards(scene, 1.0, 100.0, clock=lambda: slow.now)
+    guessed = afterwards.budget
+    afterwards.look(slow, 0.29)
+    assert afterwards.budget == guessed
+    assert slow.now == 0
+    monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))
+    afterwards.look(slow, 0.31)
+    assert afterwards.budget == pytest.approx(100 - 1 - 4.3 - 5 * megapixels, rel=0.01)
+    assert slow.now < 1.1  # a hundredth of the budget
+    once = slow.now
+    afterwards.look(slow, 0.5)
+    assert slow.now == once
+    slow.seconds = 1e-7
+    afterwards.look(slow, 0.9)
+    assert afterwards.budget == pytest.approx(100 - 1 - 4.3 - 0.1 * megapixels, rel=0.01)
 
 
 @pytest.mark.slow

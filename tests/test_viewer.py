@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from balls_field import blob_field
 from blobs import COLOURS, Blobs, Painter, blob_scene
 from browser import Page, open_page, wait
 
@@ -245,6 +246,25 @@ def test_a_model_without_gaussians_is_drawn_by_itself(page: Page, training: Trai
     finally:
         other.stop()
         other.viewer.close()
+
+
+def test_a_radiance_field_orbits(page: Page, training: Training) -> None:
+    """Drawn by the model's own rays, on the server: where its balls are, and where they are after a turn."""
+    viewer, model = Viewer(blob_scene(), port=0), blob_field()
+    served = Served(viewer, model)
+    try:
+        page.open(viewer.address)
+        wait(lambda: seen(page) and symmetric(places(page)), "rendered balls", seconds=60)
+        assert_upright(places(page))
+        page.drag((60, 0), start=(250, 350))
+        wait(lambda: not symmetric(places(page)), "another picture", seconds=60)
+        wait(lambda: places(page)["blue"][2] > 500, "the picture to settle", seconds=60)
+        found = places(page)
+        assert abs(found["blue"][0] - WIDTH / 2) < 100, "what is looked at stays in the middle"
+        assert found["blue"][1] < found["red"][1], "and up stays up"
+    finally:
+        served.stop()
+        viewer.close()
 
 
 def test_a_page_whose_training_is_over_says_so_and_still_answers(page: Page, training: Training) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -32,18 +33,28 @@ class Paced(Protocol):
 
 
 def train(
-    state: TrainState, scene: Scene, config: TrainConfig, *, clock: Clock = time.monotonic
+    state: TrainState,
+    scene: Scene,
+    config: TrainConfig,
+    *,
+    clock: Clock = time.monotonic,
+    budget: Callable[[], float | None] | None = None,
 ) -> Iterator[StepReport]:
     """Optimise `state.model` in place, yielding after every step. Pause by not asking; stop by leaving the loop.
 
     Ends after `config.limit` steps or when another step would not fit into `config.budget` seconds of `clock`. Time
-    spent by whoever asks counts, unless their clock stands still meanwhile.
+    spent by whoever asks counts, unless their clock stands still meanwhile. Where the time that training has becomes
+    clear only while it trains, `budget` is asked for it before each step.
     """
     if len(scene.train) == 0:
         raise RunError("There is no photo to train on.", advice="Hold out fewer photos.")
     before = state.elapsed - clock()
     longest_recent, health = 0.0, _Health()
-    while not _over(state, config, longest_recent):
+    while True:
+        if budget is not None:
+            config = replace(config, budget=budget())
+        if _over(state, config, longest_recent):
+            return
         progress = progress_of(config, step=state.step, elapsed=state.elapsed)
         if isinstance(state.model, Paced):
             state.model.pace(progress)

@@ -31,7 +31,7 @@ _DIRECTIONS = 16
 _DENSEST = 15.0
 """Largest logarithm of density: beyond, nothing is denser to the eye, and float32 would end."""
 
-_THIN = 2.0
+_THIN = 1.0
 """What a new field says of density, as a logarithm below one per radius: places that no ray reaches stay empty."""
 
 

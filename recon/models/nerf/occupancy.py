@@ -19,6 +19,8 @@ from recon.types import Cameras, Scene
 
 __all__ = ["Occupancy"]
 
+_FROM = 48
+"""Steps before the first update: what a new field says of a cell is chance."""
 _EVERY = 16
 """Steps between two updates. Source: Mueller et al. 2022, appendix E.2."""
 _FORGET = 0.8
@@ -74,7 +76,7 @@ class Occupancy:
 
         `density` is per world unit.
         """
-        if step % _EVERY != 0:
+        if step < _FROM or step % _EVERY != 0:
             return
 
         def opacity(points: Float[Tensor, "p 3"]) -> Float[Tensor, "p 1"]:
