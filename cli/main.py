@@ -21,6 +21,7 @@ COMMANDS = {
     "render": "Pictures from a run: its photos' views, or an orbit as a video.",
     "export": "A run as a file other programs open.",
     "features": "What photos show: what looks alike, in photos and in 3D.",
+    "classify": "What point clouds are, and what stands in a scene.",
     "convert": "A splat file in another format or frame.",
     "mesh-eval": "How near a mesh is to the truth.",
     "bench": "How right and how fast recon is on this machine.",

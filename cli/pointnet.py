@@ -29,6 +29,8 @@ class Train:
     """Folder for checkpoint, weights and measurements. Without it: runs/ and the network's name."""
     resume: bool = False
     """Go on with a training that was stopped; ends where it would have ended."""
+    start: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Weights to begin with, of the same network and classes."""
     training: tyro.conf.OmitArgPrefixes[CloudTraining] = field(default_factory=CloudTraining)
 
 
@@ -79,6 +81,7 @@ def _train(options: Train, console: Console, *, quiet: bool) -> dict[str, Any]:
         trained = train_in_folder(
             *(folder, clouds, options.network, options.training),
             resume=options.resume,
+            start=options.start,
             told=told,
             progress=lambda done: stage.progress(done, options.network),
         )

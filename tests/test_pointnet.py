@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from recon.priors.clouds import UNKNOWN, CloudClassifier
 from recon.priors.clouds.augmenting import augmented
 from recon.priors.clouds.choosing import confidence_threshold, network_classifier
 from recon.priors.clouds.classifier import NetworkClassifier
-from recon.priors.clouds.keeping import train_in_folder
+from recon.priors.clouds.keeping import Trained, train_in_folder
 from recon.priors.clouds.labelled import LabelledClouds, read_labelled
 from recon.priors.clouds.networks import NETWORKS, NetworkName, build_network
 from recon.priors.clouds.prepared import prepared
@@ -39,6 +40,21 @@ def untrained(name: NetworkName = "pointnet2", points: int = 128) -> NetworkClas
     with torch.no_grad():
         network.train()(torch.from_numpy(np.stack([box_cloud((1, 1 + i, 2), points, i) / 3 for i in range(8)])).float())
     return NetworkClassifier(network.eval(), CLASSES, points, 0.0)
+
+
+def taught(
+    folder: Path,
+    clouds: LabelledClouds,
+    network: NetworkName = "pointnet",
+    config: CloudTraining = QUICK,
+    *,
+    resume: bool = False,
+    start: Path | None = None,
+    told: Callable[[EpochReport], None] = lambda _: None,
+) -> Trained:
+    return train_in_folder(
+        folder, clouds, network, config, resume=resume, start=start, told=told, progress=lambda _: None
+    )
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -129,11 +145,10 @@ def test_a_resumed_training_ends_as_an_uninterrupted_one(tmp_path: Path) -> None
             if report.epoch == stop_after:
                 raise KeyboardInterrupt
 
-        options = {"told": told, "progress": lambda _: None}
         try:
-            done = train_in_folder(folder, clouds, "pointnet", QUICK, resume=False, **options)
+            done = taught(folder, clouds, told=told)
         except KeyboardInterrupt:
-            done = train_in_folder(folder, clouds, "pointnet", QUICK, resume=True, **options)
+            done = taught(folder, clouds, resume=True, told=told)
         return load_file(done.weights)
 
     whole, halved = trained(tmp_path / "whole", None), trained(tmp_path / "halved", 2)
@@ -142,12 +157,23 @@ def test_a_resumed_training_ends_as_an_uninterrupted_one(tmp_path: Path) -> None
 
 def test_a_training_is_neither_overwritten_nor_resumed_with_other_options(tmp_path: Path) -> None:
     clouds = read_labelled(labelled_file(tmp_path / "train.npz"))
-    options = {"told": lambda _: None, "progress": lambda _: None}
-    train_in_folder(tmp_path, clouds, "pointnet", replace(QUICK, epochs=1), resume=False, **options)
+    taught(tmp_path, clouds, "pointnet", replace(QUICK, epochs=1))
     with pytest.raises(RunError, match="holds a training"):
-        train_in_folder(tmp_path, clouds, "pointnet", replace(QUICK, epochs=1), resume=False, **options)
+        taught(tmp_path, clouds, "pointnet", replace(QUICK, epochs=1))
     with pytest.raises(RunError, match="had batch 8, not 4"):
-        train_in_folder(tmp_path, clouds, "pointnet", replace(QUICK, epochs=1, batch=4), resume=True, **options)
+        taught(tmp_path, clouds, "pointnet", replace(QUICK, epochs=1, batch=4), resume=True)
+
+
+def test_a_training_may_start_from_weights_of_its_own_kind_alone(tmp_path: Path) -> None:
+    clouds = read_labelled(labelled_file(tmp_path / "train.npz"))
+    first = taught(tmp_path / "first", clouds, "pointnet", replace(QUICK, epochs=1))
+    still = replace(QUICK, epochs=1, learning_rate=0.0)
+    second = taught(tmp_path / "second", clouds, "pointnet", still, start=first.weights)
+    before, after = load_file(first.weights), load_file(second.weights)
+    name = "head.4.weight"
+    torch.testing.assert_close(after[name], before[name])
+    with pytest.raises(InputError, match="not of pointnet2"):
+        taught(tmp_path / "third", clouds, "pointnet2", QUICK, start=first.weights)
 
 
 def test_the_held_out_are_of_every_class_and_teach_nothing(tmp_path: Path) -> None:
@@ -200,9 +226,7 @@ def test_a_full_memory_makes_smaller_batches_and_is_said_once(monkeypatch: pytes
 
 def test_weights_survive_their_file(tmp_path: Path) -> None:
     clouds = read_labelled(labelled_file(tmp_path / "train.npz"))
-    done = train_in_folder(
-        tmp_path / "out", clouds, "pointnet2", QUICK, resume=False, told=lambda _: None, progress=lambda _: None
-    )
+    done = taught(tmp_path / "out", clouds, "pointnet2")
     classifier = network_classifier(str(done.weights))
     assert isinstance(classifier, CloudClassifier)
     assert classifier.classes == CLASSES
@@ -220,7 +244,7 @@ def test_wrong_weights_are_refused_in_words(spoil: str, tmp_path: Path) -> None:
     if spoil == "other":
         tensors = {n: t.half() for n, t in build_network("pointnet2", 2).state_dict().items() if "tracked" not in n}
     if spoil == "nan":
-        tensors["head.2.bias"] = torch.full((2,), torch.nan)
+        tensors["head.4.bias"] = torch.full((2,), torch.nan)
     save_file(tensors, path, None if spoil == "nameless" else said)
     if spoil == "cut":
         path.write_bytes(path.read_bytes()[:-100])

@@ -8,7 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from recon.errors import RunError
+from torch import nn
+
+from recon.errors import InputError, RunError
+from recon.io.cache import hash_files
 from recon.io.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from recon.io.disk import write_whole
 from recon.priors.clouds.choosing import confidence_threshold
@@ -17,7 +20,7 @@ from recon.priors.clouds.labelled import LabelledClouds
 from recon.priors.clouds.networks import NetworkName, build_network
 from recon.priors.clouds.scoring import Confusion, confusion
 from recon.priors.clouds.training import CloudTraining, EpochReport, TrainingState, train
-from recon.priors.clouds.weights_file import CloudWeights, save_weights
+from recon.priors.clouds.weights_file import CloudWeights, load_weights, save_weights
 
 __all__ = ["Trained", "measured", "train_in_folder"]
 
@@ -40,14 +43,21 @@ def train_in_folder(
     config: CloudTraining,
     *,
     resume: bool,
+    start: Path | None = None,
     told: Callable[[EpochReport], None],
     progress: Callable[[float], None],
 ) -> Trained:
-    """Train to the end, saving after every epoch; raises `RunError` where `folder` holds something else."""
+    """Train to the end, saving after every epoch; raises `RunError` where `folder` holds something else.
+
+    `start` is a file of weights to begin with, of the same network and classes.
+    """
     checkpoint = folder / "checkpoint"
     teaching, choosing = clouds.held_out(_HELD_OUT)
     state = TrainingState.fresh(network, len(clouds.classes), config)
     settings = {"network": network, "classes": list(clouds.classes), "clouds": len(clouds), **asdict(config)}
+    if start is not None:
+        settings |= {"start": hash_files([start])[0]}
+        state.network.load_state_dict(_begun(start, network, clouds.classes).state_dict())
     if resume:
         _continue(state, checkpoint, settings)
     elif has_checkpoint(checkpoint):
@@ -79,6 +89,16 @@ def measured(found: Confusion) -> dict[str, Any]:
         "confusion": found.counts.tolist(),
         "classes": list(found.classes),
     }
+
+
+def _begun(start: Path, network: NetworkName, classes: tuple[str, ...]) -> nn.Module:
+    begun, said = load_weights(start)
+    if said.network != network or said.classes != classes:
+        raise InputError(
+            f"{start} has weights of {said.network} for {len(said.classes)} classes, not of {network} for these.",
+            advice="Start from weights of the same network and classes, or from none.",
+        )
+    return begun
 
 
 def _continue(state: TrainingState, checkpoint: Path, settings: dict[str, Any]) -> None:
