@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,16 +10,15 @@ import tyro
 
 from recon.cli.command import Talk
 from recon.cli.console import Console
+from recon.cli.exported import remember
 from recon.cli.opening import TrainedRun, has_all_photos, open_run, scene_to_look_at
 from recon.cli.selecting import with_selections
 from recon.cli.size import bytes_of
 from recon.errors import InputError
 from recon.export.table import KindName, kind_of
 from recon.export.work import Work
-from recon.io.disk import unwritable
 from recon.io.frames import FrameName
 from recon.io.keyframes import read_keyframes
-from recon.io.run import Run
 from recon.mesh.config import MeshConfig
 
 __all__ = ["Options", "run", "work_of"]
@@ -73,9 +70,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
         with console.stage("export") as stage:
             written = kind.write(work, path, stage.progress)
             stage.result = f"{path}: {written.says}"
-        described = {"file": str(path), "kind": kind.name, "bytes": _size(path), **written.facts}
-        _remember(opened.run, described)
-        files.append(described)
+        files.append(remember(opened.run, path, kind.name, written))
     return {"run": str(options.folder), "files": files}
 
 
@@ -90,17 +85,3 @@ def work_of(opened: TrainedRun, *, frame: FrameName | None = None, max_bytes: in
         max_bytes=max_bytes,
         name=opened.run.folder.resolve().name,
     )
-
-
-def _size(path: Path) -> int:
-    return sum(file.stat().st_size for file in path.rglob("*")) if path.is_dir() else path.stat().st_size
-
-
-def _remember(run: Run, described: dict[str, Any]) -> None:
-    """A line in the run for every file that came out of it."""
-    line = json.dumps({"time": datetime.now(UTC).isoformat(timespec="seconds"), **described})
-    try:
-        with run.exports_log.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
-    except OSError as error:
-        raise unwritable(run.exports_log, error) from error

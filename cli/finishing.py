@@ -9,6 +9,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from recon.cli.console import Console
+from recon.cli.exported import remember
 from recon.cli.preparing import Prepared
 from recon.evaluation import evaluate
 from recon.export.splats import export_splats
@@ -55,7 +56,9 @@ def finish(
         with console.stage("export") as stage:
             path = run.exports / "splat.ply"
             work = Work(model, scene, background, has_photos=True)
-            stage.result = f"{path}: {export_splats(work, path, stage.progress).says}"
+            written = export_splats(work, path, stage.progress)
+            remember(run, path, "splats", written)
+            stage.result = f"{path}: {written.says}"
     between()
     with console.stage("report") as stage:
         outcome = Outcome(

@@ -26,11 +26,28 @@ class Options(Talk):
 def run(options: Options, console: Console) -> dict[str, Any]:
     found = _describe(options.path)
     if not options.json:
-        width = max(len(name) for name in found)
-        for name, value in found.items():
-            shown = ", ".join(str(item) for item in value) if isinstance(value, list) else value
-            print(f"{name.replace('_', ' '):<{width}}  {shown if shown not in (None, '') else 'none'}")
+        rows = [(_LABELS.get(name, name.replace("_", " ")), _shown(value)) for name, value in found.items()]
+        width = max(len(label) for label, _ in rows)
+        for label, value in rows:
+            print(f"{label:<{width}}  {value}")
     return found
+
+
+_LABELS = {
+    "frame": "axes",
+    "sh_degree": "SH degree",
+    "with_focal": "photos that know their focal length",
+    "with_mask": "photos with a mask",
+    "ordered": "in the order of a walk or a video",
+}
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "not said" if value in (None, "") else str(value)
 
 
 def _describe(path: Path) -> dict[str, Any]:
@@ -110,7 +127,7 @@ def _no_splats(path: Path) -> dict[str, Any] | None:
     from recon.io.splats.gltf import holds_splats
 
     if path.suffix.lower() == ".glb":
-        return None if holds_splats(path) else {"kind": "mesh", "path": str(path), "bytes": path.stat().st_size}
+        return None if holds_splats(path) else _mesh(path)
     if path.suffix.lower() != ".ply":
         return None
     header = read_header(path)
@@ -118,6 +135,14 @@ def _no_splats(path: Path) -> dict[str, Any] | None:
         return None
     kind = "mesh" if header.faces > 0 else "point cloud"
     return {"kind": kind, "path": str(path), "points": header.count, "faces": header.faces}
+
+
+def _mesh(path: Path) -> dict[str, Any]:
+    from recon.mesh.files import read_shape
+
+    shape = read_shape(path)
+    counts = {"points": len(shape.vertices), "faces": len(shape.faces)}
+    return {"kind": "mesh", "path": str(path), **counts, "bytes": path.stat().st_size}
 
 
 def _posed(kind: str, path: Path, reconstruction: Any) -> dict[str, Any]:

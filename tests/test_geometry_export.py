@@ -10,7 +10,7 @@ import pytest
 from ball import CENTRE, RADIUS, Ball, ball_scene
 from PIL import Image
 
-from recon.errors import InputError
+from recon.errors import InputError, RunError
 from recon.export.clouds import export_cloud
 from recon.export.colmap_folder import export_colmap
 from recon.export.depths import export_depths
@@ -18,6 +18,7 @@ from recon.export.meshes import export_mesh
 from recon.export.table import kind_of
 from recon.export.work import Work
 from recon.io.cloud import OrientedPoints, write_cloud
+from recon.io.disk import whole
 from recon.io.points import read_points
 from recon.mesh.config import MeshConfig
 from recon.mesh.files import read_shape
@@ -101,6 +102,22 @@ def test_depth_pictures_times_their_unit_are_the_depth(tmp_path: Path):
     np.testing.assert_allclose(depth[seen], 2 * expected.numpy()[seen], atol=unit)
 
 
+@pytest.mark.parametrize("name", ["depth", "colmap"])
+def test_folders_that_are_there_stay_as_they_are(tmp_path: Path, name: str) -> None:
+    """A COLMAP project of somebody's own has `sparse` and their only photos in it."""
+    mine = tmp_path / name / "sparse" / "0"
+    mine.mkdir(parents=True)
+    (mine / "cameras.bin").write_text("mine")
+    work = Work(Ball(), ball_scene(views=3))
+    with pytest.raises(InputError, match="is there already"):
+        kind_of(tmp_path / name).write(work, tmp_path / name, quiet)
+    assert (mine / "cameras.bin").read_text() == "mine"
+    with pytest.raises(RunError), whole(tmp_path / name) as unfinished:
+        unfinished.mkdir()
+    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["cameras.bin"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [name]
+
+
 def test_depth_in_one_file_is_exact(tmp_path: Path):
     scene = ball_scene(views=3)
     export_depths(Ball(), scene, tmp_path / "depth.npz", scale=1.0, progress=quiet)
@@ -155,12 +172,3 @@ def test_the_name_of_a_file_says_what_it_becomes(tmp_path: Path, name):
     assert written.facts["frame"] == "input"
     assert len(written.says) > 5
     json.dumps(written.facts, allow_nan=False)
-
-
-@pytest.mark.parametrize("name", ["depth", "colmap"])
-def test_folders_of_other_things_are_not_replaced(tmp_path: Path, name):
-    (tmp_path / name).mkdir()
-    (tmp_path / name / "thesis.txt").write_text("years of work")
-    with pytest.raises(InputError, match="other things"):
-        kind_of(tmp_path / name).write(Work(model=Ball(), scene=ball_scene()), tmp_path / name, quiet)
-    assert (tmp_path / name / "thesis.txt").exists()

@@ -19,6 +19,8 @@ from recon.geometry import rotation_from_quaternion
 from recon.io.frames import FRAMES, FrameName, axes_of, level, up_of
 from recon.io.splats.asset import SplatAsset, presentable
 from recon.io.splats.formats import FORMATS, format_of, read_splats, write_splats
+from recon.io.splats.guess import guessed_weights
+from recon.io.splats.sog import SogLevels, write_sog
 from recon.io.splats.spz import SpzVersion, write_spz
 from recon.io.splats.turning import placed, turned
 from recon.ops.splat_reference import sh_basis
@@ -281,6 +283,68 @@ def test_convert_turns_and_says_what_it_wrote(tmp_path: Path, capsys: Said) -> N
     assert (said["format"], said["frame"], said["up"], said["sh_degree"]) == ("3DGS PLY", "unity", "0 1 0", 3)
     unity = matched(read_splats(tmp_path / "c.ply").in_frame("colmap").gaussians, written_asset(20).gaussians)
     torch.testing.assert_close(unity.sh, written_asset(20).gaussians.sh, atol=1e-6, rtol=0)
+
+
+def test_convert_refuses_axes_that_the_format_does_not_have(tmp_path: Path, capsys: Said) -> None:
+    write_splats(written_asset(20), tmp_path / "scene.ply")
+    for name in ("a.spz", "a.glb", "a.html"):
+        assert main(["convert", str(tmp_path / "scene.ply"), str(tmp_path / name), "--frame", "unity"]) == 2
+        assert "prescribes the axes of opengl" in capsys.readouterr().err
+        assert not (tmp_path / name).exists()
+    assert main(["convert", str(tmp_path / "scene.ply"), str(tmp_path / "a.spz"), "--frame", "opengl"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "most"), [("a.ply", 4, 30_000), ("a.spz", 2, 9_000), ("a.html", 4, 36_000)]
+)
+def test_convert_keeps_a_size(tmp_path: Path, capsys: Said, name: str, version: int, most: int) -> None:
+    write_splats(written_asset(400, degree=2), tmp_path / "scene.ply")
+    arguments = ["--max-size", f"{most}", "--spz-version", f"{version}", "--json"]
+    assert main(["convert", str(tmp_path / "scene.ply"), str(tmp_path / name), *arguments]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert 0.6 * most < (tmp_path / name).stat().st_size <= most
+    assert len(read_splats(tmp_path / name)) == said["gaussians"] == 400 - said["left_out"]
+
+
+def test_what_is_left_out_first_is_small_and_faint() -> None:
+    gaussians = likely_gaussians(50)
+    gaussians.opacity_logits[7] = -9.0
+    gaussians.log_scales[9] = -12.0
+    assert set(guessed_weights(gaussians).argsort()[:2].tolist()) == {7, 9}
+
+
+def test_colours_that_are_seen_get_more_of_a_palette(tmp_path: Path) -> None:
+    gaussians = likely_gaussians(3000, degree=2)
+    seen = torch.arange(3000) % 10 == 0
+    errors = []
+    for weights in (torch.ones(3000), seen + 1e-3):
+        asset = SplatAsset(gaussians, "colmap", (0.0, -1.0, 0.0), weights=weights.float())
+        write_sog(asset, tmp_path / "a.sog", SogLevels(position=0.01))
+        read = matched(read_splats(tmp_path / "a.sog").gaussians, gaussians)
+        errors.append(float((read.sh[seen, 1:] - gaussians.sh[seen, 1:]).square().mean()))
+    assert errors[1] < 0.6 * errors[0], "300 of them have nearly all of the 187 entries for themselves"
+
+
+def test_a_mesh_is_not_taken_for_damaged_splats(tmp_path: Path, capsys: Said) -> None:
+    trimesh = pytest.importorskip("trimesh")
+    trimesh.creation.box().export(tmp_path / "mesh.glb")
+    assert main(["convert", str(tmp_path / "mesh.glb"), str(tmp_path / "a.ply")]) == 2
+    said = capsys.readouterr().err
+    assert "holds a mesh, not splats" in said
+    assert "damaged" not in said
+    assert main(["info", str(tmp_path / "mesh.glb"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["kind"], told["faces"]) == ("mesh", 12)
+
+
+def test_info_says_what_is_unknown_in_words(tmp_path: Path, capsys: Said) -> None:
+    asset = replace(written_asset(20), frame=None, up=None)
+    write_splats(asset, tmp_path / "a.splat")
+    assert main(["info", str(tmp_path / "a.splat")]) == 0
+    lines = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
+    assert lines["axes"].strip() == "not said"
+    assert lines["antialiased"].strip() == "no"
+    assert lines["notes"].strip() == "none"
 
 
 # --- Other programs as clients ----------------------------------------------------------------------------------------

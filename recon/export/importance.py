@@ -12,7 +12,7 @@ from recon.ops.blocks import pack, rows
 from recon.ops.splat import splat
 from recon.types import Cameras, Gaussians
 
-__all__ = ["guessed_weights", "seen_weights"]
+__all__ = ["seen_weights"]
 
 _MOST_VIEWS = 48
 _BASE_COLOUR = 11
@@ -35,16 +35,3 @@ def seen_weights(gaussians: Gaussians, cameras: Cameras) -> Float[Tensor, "g"]:
         assert leaf.grad is not None
         weights += rows(leaf.grad, len(gaussians))[:, _BASE_COLOUR]
     return weights
-
-
-def guessed_weights(gaussians: Gaussians) -> Float[Tensor, "g"]:
-    """Without cameras: opacity times the area of the largest silhouette, where size counts up to the hundredth largest.
-
-    The few Gaussians that are larger than that are backgrounds or mistakes, and would hide all others.
-    """
-    if len(gaussians) == 0:
-        return torch.zeros(0)
-    sizes = gaussians.log_scales.sort(dim=1).values
-    area = sizes[:, 1] + sizes[:, 2]
-    most = area.sort().values[int(0.99 * (len(area) - 1))]
-    return gaussians.opacity_logits.sigmoid() * area.clamp(max=float(most)).exp()

@@ -48,24 +48,25 @@ def write_cloud(work: Work, path: Path, progress: Progress) -> Written:
 
 
 def write_depths(work: Work, path: Path, progress: Progress) -> Written:
-    _replaceable(path, "depth.json")
+    if path.suffix == "":
+        _free(path)
     scale = float(abs(np.linalg.det(work.output_from_world(work.frame)[:3, :3])) ** (1 / 3))
     count = export_depths(work.model, work.scene, path, scale=scale, progress=progress)
     return Written(f"{count} depth maps", _framed(work, {"views": count}))
 
 
 def write_cameras(work: Work, path: Path, progress: Progress) -> Written:
-    _replaceable(path, "sparse")
+    _free(path)
     frame = work.output_from_world(work.frame)
     count = export_colmap(work.scene, path, output_from_world=frame, photos=work.has_photos, progress=progress)
     pictures = "with" if work.has_photos else "without"
     return Written(f"COLMAP model of {count} cameras, {pictures} their pictures", _framed(work, {"views": count}))
 
 
-def _replaceable(path: Path, ours: str) -> None:
-    """A folder full of something else is not replaced."""
-    if path.is_dir() and any(path.iterdir()) and not (path / ours).exists():
-        raise InputError(f"{path} is a folder of other things.", advice="Name a new folder, or empty this one.")
+def _free(path: Path) -> None:
+    """Nobody's folder is replaced, before any work is done: photos may lie in it."""
+    if path.is_dir() and any(path.iterdir()):
+        raise InputError(f"The folder {path} is there already.", advice="Name a new folder, or empty this one.")
 
 
 def _framed(work: Work, facts: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -42,10 +43,12 @@ def export_splats(work: Work, path: Path, progress: Progress) -> Written:
     finite = finite_gaussians(work)
     asset = _splats_of(work, finite, path)
     everything = len(asset)
+    weights = cache(lambda: seen_weights(finite, work.scene.cameras[list(work.scene.train)]))
+    if known.weighs:
+        asset = replace(asset, weights=weights())
     most = known.usual_most if work.max_bytes is None else work.max_bytes
     if most is not None:
-        views = work.scene.cameras[list(work.scene.train)]
-        asset = fitted(asset, path.name, most, lambda: seen_weights(finite, views))
+        asset = fitted(asset, path.name, most, weights)
     with _unchecked(path) as unchecked:
         write_splats(asset, unchecked)
         size = unchecked.stat().st_size

@@ -25,7 +25,7 @@ __all__ = [
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
-_MISPLACED = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOENT)
+_MISPLACED = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ENOTEMPTY)
 
 
 def is_mendable(error: OSError) -> bool:
@@ -93,7 +93,8 @@ def whole(path: Path) -> Iterator[Path]:
     """Where to write what shall become the file or folder `path` when the block ends well.
 
     It lies beside, with another ending, and is removed when anything goes wrong, Ctrl-C included. What the disk refuses
-    becomes a `RunError`.
+    becomes a `RunError`. A file takes the place of an older one; a folder only that of an empty one, so that nothing of
+    anybody's is ever removed.
     """
     unfinished = path.with_name(path.name + ".part")
     try:
@@ -101,7 +102,7 @@ def whole(path: Path) -> Iterator[Path]:
         _remove(unfinished)
         yield unfinished
         if unfinished.is_dir() and path.is_dir():
-            shutil.rmtree(path)
+            path.rmdir()
         os.replace(unfinished, path)
     except BaseException as error:
         with contextlib.suppress(OSError):

@@ -117,7 +117,7 @@ def _check_names(path: Path, header: PlyHeader, rest: int) -> None:
     if missing:
         raise InputError(
             f"{path} holds no Gaussian splats: it has no {', '.join(missing)}.",
-            advice="Pass a PLY written by a 3D Gaussian splatting program, not a point cloud or a mesh.",
+            advice="Open meshes and point clouds in Blender or MeshLab; splats come from Gaussian splatting programs.",
         )
     if rest not in _REST_COUNTS or any(f"f_rest_{i}" not in names for i in range(rest)):
         raise InputError(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch import Tensor
 
 from recon.errors import InputError
 from recon.io.frames import FrameName, axes_of, level, up_of
@@ -33,6 +34,9 @@ class SplatAsset:
     """Unit vector against gravity; None where nobody said."""
     notes: tuple[str, ...] = ()
     """What the reader had to leave out or mend, in words for the user."""
+    weights: Float[Tensor, "g"] | None = None
+    """Share of each in what photos show, up to a factor; None where nobody looked. Formats that make few values stand
+    for many let them choose these; no file keeps them."""
     look: Look | None = None
     """From where to look at them; None where nobody said. Only pages keep it."""
     labels: Labels | None = None

@@ -35,6 +35,8 @@ class SplatFormat:
     """Renders of the file equal the model's but for rounding in the last digits."""
     own_frame: FrameName | None = None
     """The axes the format prescribes; None where it stores any."""
+    weighs: bool = False
+    """A file shows more when the asset says how much each splat is seen."""
     usual_most: int | None = None
     """Bytes that a file has at most unless somebody allows it more: it is made to be sent and opened at once."""
 
@@ -55,8 +57,8 @@ FORMATS = (
     SplatFormat("compressed PLY", ".compressed.ply", _read_ply, write_compressed_ply),
     SplatFormat("splat", ".splat", read_splat, write_splat),
     SplatFormat("SPZ", ".spz", read_spz, write_spz, own_frame="opengl"),
-    SplatFormat("SOG", ".sog", read_sog, write_sog),
-    SplatFormat("SOG in a folder", "meta.json", read_sog, write_sog),
+    SplatFormat("SOG", ".sog", read_sog, write_sog, weighs=True),
+    SplatFormat("SOG in a folder", "meta.json", read_sog, write_sog, weighs=True),
     SplatFormat("ksplat", ".ksplat", read_ksplat, None),
     SplatFormat("glTF splats", ".glb", read_gltf, write_gltf, lossless=True, own_frame="opengl"),
     SplatFormat("page", ".html", read_page, write_page, own_frame="opengl", usual_most=25_000_000),

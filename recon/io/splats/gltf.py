@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from recon import __version__
+from recon.errors import InputError
 from recon.geometry import rotation_from_quaternion
 from recon.io.disk import whole
 from recon.io.splats.arrays import columns_of, gaussians_from
@@ -41,7 +42,10 @@ def read_gltf(path: Path) -> SplatAsset:
     glb = unpack_glb(path, read_file(path))
     found = _primitive(glb)
     if found is None:
-        raise damaged(path, f"it does not use {_EXTENSION}")
+        raise InputError(
+            f"{path} holds a mesh, not splats: it does not use {_EXTENSION}.",
+            advice="Open it in Blender or any program for meshes. Splats come from: recon export RUN --to scene.glb.",
+        )
     mesh, primitive = found
     attributes = primitive.get("attributes")
     if not isinstance(attributes, dict):

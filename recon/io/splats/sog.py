@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from torch import Tensor
 
 from recon import __version__
 from recon.io.disk import whole
@@ -26,6 +27,7 @@ from recon.io.splats.asset import SplatAsset
 from recon.io.splats.codebook import codebook, palette
 from recon.io.splats.coding import drop_largest, rounded, sigmoid, unit_quaternions
 from recon.io.splats.damage import damaged
+from recon.io.splats.guess import guessed_weights
 from recon.io.splats.outliers import drawn_in
 from recon.ops.blocks import morton_order
 
@@ -41,15 +43,15 @@ _MOST_SPARE_BITS = 7
 class SogLevels:
     """How many different values there are: fewer pack better and show more.
 
-    On a trained studio scene of 100k Gaussians, each of these but the palette costs less than the palette does.
+    Of two trained scenes of 100k Gaussians (studio, fox), sizes and the palette are what shows; the rest costs less.
     """
 
-    scales: int = 96
+    scales: int = 256
     colours: int = 128
-    quaternions: int = 128
+    quaternions: int = 256
     opacities: int = 128
     harmonics: int = 64
-    palette: float = 1 / 48
+    palette: float = 1 / 16
     """Entries for each Gaussian."""
     position: float = 0.4
     """Largest error, as a share of the smaller Gaussians' size."""
@@ -77,6 +79,7 @@ def _described(
     """meta.json and the images of its Gaussians, neighbours side by side."""
     order = morton_order(asset.gaussians.means.cpu()).numpy()
     means, quats, log_scales, logits, sh = (column[order] for column in columns_of(asset.gaussians))
+    weights = guessed_weights(asset.gaussians).sqrt() if asset.weights is None else asset.weights
     if len(means) == 0:
         raise damaged(path, "SOG has no images of nothing")
     means, log_scales = drawn_in(means, log_scales)
@@ -104,7 +107,7 @@ def _described(
         "sh0": {"codebook": colour_book.tolist(), "files": ["sh0.webp"]},
     }
     if sh.shape[1] > 1:
-        meta["shN"], more = _harmonics(sh[:, 1:], levels)
+        meta["shN"], more = _harmonics(sh[:, 1:], weights[torch.from_numpy(order)].float(), levels)
         images |= more
     return meta, images
 
@@ -137,13 +140,13 @@ def _steps(shares: Float[np.ndarray, "*g"], levels: int) -> UInt8[np.ndarray, "*
 
 
 def _harmonics(
-    further: Float[np.ndarray, "g k 3"], levels: SogLevels
+    further: Float[np.ndarray, "g k 3"], weights: Float[Tensor, "g"], levels: SogLevels
 ) -> tuple[dict[str, Any], dict[str, UInt8[np.ndarray, "h w c"]]]:
     """The palette's part of meta.json, its image, and the image of which entry each Gaussian has."""
     count, k, _ = further.shape
     wanted = int(np.clip(count * levels.palette, _LEAST_PALETTE, _LARGEST_PALETTE))
     vectors = torch.from_numpy(further.reshape(count, 3 * k))
-    entries, labels = palette(vectors, torch.ones(count), wanted)
+    entries, labels = palette(vectors, weights.clamp(min=0) / weights.mean().clamp(min=1e-30), wanted)
     # Entries of like colour side by side pack better.
     order = entries[:, : 3 * min(k, 3)].sum(dim=1).argsort()
     labels = order.argsort()[labels].numpy()
