@@ -44,6 +44,13 @@ def test_render_names_pictures_after_photos(trained_run: Path, tmp_path: Path, c
     assert (tmp_path / "orbit.mp4").stat().st_size > 500
 
 
+def test_what_training_exports_is_kept_in_the_run_like_any_export(trained_run: Path) -> None:
+    first = json.loads((trained_run / "exports.jsonl").read_text().splitlines()[0])
+    assert first["file"] == str(trained_run / "exports" / "splat.ply")
+    assert (first["kind"], first["format"]) == ("splats", "3DGS PLY")
+    assert first["bytes"] == (trained_run / "exports" / "splat.ply").stat().st_size
+
+
 def test_export_writes_every_file_asked_for(trained_run: Path, tmp_path: Path, capsys: Said) -> None:
     files = [tmp_path / "a.ply", tmp_path / "new" / "b.ply"]
     told = result(capsys, "export", trained_run, "--to", *files)
