@@ -65,6 +65,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
 
 def _of_photos(options: Options, extractor: FeatureExtractor, console: Console) -> dict[str, Any]:
     from recon.cli.posing import find_photos
+    from recon.priors.features.extractor import ReadsWords
     from recon.priors.features.kept import KeptFeatures
 
     if options.output is None:
@@ -76,11 +77,18 @@ def _of_photos(options: Options, extractor: FeatureExtractor, console: Console) 
         found = list(_extract(extractor, photos, stage))
         stage.result = _size_of(found)
     wholes = torch.stack([one.whole for one in found]).float()
-    return _write(options, options.output, KeptFeatures(extractor.name, names, wholes), found, console)
+    return _write(
+        options,
+        options.output,
+        KeptFeatures(extractor.name, names, wholes, words=isinstance(extractor, ReadsWords)),
+        found,
+        console,
+    )
 
 
 def _of_run(options: Options, extractor: FeatureExtractor, console: Console) -> dict[str, Any]:
     from recon.cli.opening import open_run, posed_again, scene_with_photos
+    from recon.priors.features.extractor import ReadsWords
     from recon.priors.features.kept import KeptFeatures
     from recon.priors.features.lifting import lift_features
     from recon.types import HasGaussians
@@ -100,7 +108,14 @@ def _of_run(options: Options, extractor: FeatureExtractor, console: Console) -> 
         lifted = lift_features(gaussians, scene.cameras, (one.cells for one in found))
         stage.result = f"{int(lifted.seen.sum())} of {len(gaussians)} Gaussians are in the photos"
     wholes = torch.stack([one.whole for one in found]).float()
-    kept = KeptFeatures(extractor.name, scene.names, wholes, lifted.features, gaussians.means.detach().cpu())
+    kept = KeptFeatures(
+        extractor=extractor.name,
+        photos=scene.names,
+        wholes=wholes,
+        gaussians=lifted.features,
+        words=isinstance(extractor, ReadsWords),
+        means=gaussians.means.detach().cpu(),
+    )
     return _write(options, options.output or opened.run.features, kept, found, console)
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+
+from jaxtyping import Bool
+from torch import Tensor
 
 from recon.cli.opening import TrainedRun
 from recon.errors import InputError
@@ -12,7 +16,7 @@ from recon.io.selections import Selections, read_selections
 from recon.io.splats.labels import Labels
 from recon.types import HasGaussians
 
-__all__ = ["only", "with_selections"]
+__all__ = ["keeper_of", "only", "with_selections"]
 
 
 def with_selections(opened: TrainedRun, work: Work, words: tuple[str, ...]) -> Work:
@@ -40,3 +44,14 @@ def only(work: Work, selections: Selections, words: tuple[str, ...]) -> Work:
     names = ("means", "quats", "log_scales", "opacity_logits", "sh")
     some = replace(gaussians, **{name: getattr(gaussians, name).detach().cpu()[kept] for name in names})
     return replace(work, model=SplatRenderer(some), labels=work.labels.only(kept))
+
+
+def keeper_of(opened: TrainedRun) -> Callable[[str, Bool[Tensor, "g"]], None]:
+    """What writes a selection into the run, beside those it has."""
+    assert isinstance(opened.model, HasGaussians)
+    means = opened.model.gaussians().means
+
+    def keep(name: str, mask: Bool[Tensor, "g"]) -> None:
+        read_selections(opened.run.selections, means).with_mask(name, mask).write(opened.run.selections)
+
+    return keep

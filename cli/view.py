@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
+from torch import Tensor
 
 from recon.cli.command import Talk
 from recon.cli.console import Console
 from recon.cli.interruption import Interruption
-from recon.cli.opening import open_run, scene_to_look_at
+from recon.cli.opening import TrainedRun, open_run, scene_to_look_at
 from recon.cli.splat_scene import open_splats
 from recon.io.splats.formats import is_splat_file
-from recon.types import Renderer, Scene
+from recon.priors.features.extractor import FeatureExtractor, ReadsWords
+from recon.types import HasGaussians, Renderer, Scene
+
+if TYPE_CHECKING:
+    from recon.viewer.alike import Alike, ReadWords
+    from recon.viewer.alike_panel import Save
 
 __all__ = ["Options", "run"]
 
@@ -29,6 +36,8 @@ class Options(Talk):
 
     path: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """A folder that recon train wrote, or a splat file in any format that recon reads."""
+    features: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Where recon features put what it found, if not in the run: to select what looks alike, and colour by it."""
     port: int = 7007
     """Where the viewer answers; the next free one when it is taken."""
     host: str = "127.0.0.1"
@@ -36,11 +45,11 @@ class Options(Talk):
 
 
 def run(options: Options, console: Console) -> None:
-    model, scene = _open(options.path)
+    model, scene, alike = _open(options, console)
     from recon.viewer import Viewer
 
     with Interruption() as interruption:
-        viewer = Viewer(scene, host=options.host, port=options.port, title=options.path.stem)
+        viewer = Viewer(scene, host=options.host, port=options.port, title=options.path.stem, alike=alike)
         try:
             if viewer.moved_from is not None:
                 console.say(f"Port {viewer.moved_from} is taken by another program; using {viewer.port}.")
@@ -51,8 +60,43 @@ def run(options: Options, console: Console) -> None:
             viewer.close()
 
 
-def _open(path: Path) -> tuple[Renderer, Scene]:
+def _open(options: Options, console: Console) -> tuple[Renderer, Scene, tuple[Alike, Save] | None]:
+    path = options.path
     if is_splat_file(path) and not path.is_dir():
-        return open_splats(path)
+        return *open_splats(path), None
     opened = open_run(path)
-    return opened.model, scene_to_look_at(opened)
+    return opened.model, scene_to_look_at(opened), _alike(opened, options.features, console)
+
+
+def _alike(opened: TrainedRun, folder: Path | None, console: Console) -> tuple[Alike, Save] | None:
+    """What selects by features, where `recon features` made some of this run as it is."""
+    from recon.cli.selecting import keeper_of
+    from recon.priors.features.kept import read_features
+    from recon.viewer.alike import Alike
+
+    if folder is None and not opened.run.features.is_dir():
+        return None
+    kept = read_features(folder or opened.run.features)
+    if not isinstance(opened.model, HasGaussians) or kept.gaussians is None or not kept.fit(opened.model.gaussians()):
+        why = "are of photos alone" if kept.gaussians is None else "are of the run as it was before"
+        console.warn(f"The features in {folder or opened.run.features} {why}: make them again with recon features.")
+        return None
+    read_words = _reader(kept.extractor) if kept.words else None
+    return Alike(opened.model.gaussians(), kept.gaussians, read_words), keeper_of(opened)
+
+
+def _reader(name: str) -> ReadWords:
+    """The network that made the features, loaded when the first word comes."""
+
+    @cache
+    def extractor() -> FeatureExtractor:
+        from recon.priors.features.choice import open_extractor
+
+        return open_extractor(name)
+
+    def read(words: list[str]) -> Tensor:
+        opened = extractor()
+        assert isinstance(opened, ReadsWords)
+        return opened.words(words)
+
+    return read

@@ -153,7 +153,7 @@ def test_likeness_to_a_word_is_more_than_half_where_the_word_fits_best() -> None
 
 def test_kept_features_read_back(tmp_path: Path) -> None:
     gaussians = Blobs().gaussians()
-    kept = KeptFeatures("classical", ("a.jpg",), torch.ones(1, 4), torch.ones(len(gaussians), 2), gaussians.means)
+    kept = KeptFeatures("classical", ("a.jpg",), torch.ones(1, 4), torch.ones(len(gaussians), 2), means=gaussians.means)
     write_features(kept, tmp_path)
     read = read_features(tmp_path)
     assert (read.extractor, read.photos) == ("classical", ("a.jpg",))

@@ -15,6 +15,8 @@ from dataclasses import replace
 from typing import Any
 
 from recon.types import HasGaussians, Renderer, Scene, StepReport
+from recon.viewer.alike import Alike
+from recon.viewer.alike_panel import AlikePanel, Save
 from recon.viewer.frames import Frames
 from recon.viewer.keyframes import Keyframes
 from recon.viewer.outlook import outlook_of
@@ -37,8 +39,19 @@ _DARK, _LIGHT = 20 / 255, 1.0
 class Viewer:
     """A page to orbit the scene. It is there once constructed, and gone after `close`."""
 
-    def __init__(self, scene: Scene, *, host: str = "127.0.0.1", port: int = 7007, title: str = "recon") -> None:
-        """Serve on the first free port from `port` upwards; 0 takes any. Only this machine can look by default."""
+    def __init__(
+        self,
+        scene: Scene,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 7007,
+        title: str = "recon",
+        alike: tuple[Alike, Save] | None = None,
+    ) -> None:
+        """Serve on the first free port from `port` upwards; 0 takes any. Only this machine can look by default.
+
+        `alike` selects parts of a model that does not change, and keeps them.
+        """
         self._scene = scene
         self._wishes: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._awake = threading.Event()
@@ -54,6 +67,10 @@ class Viewer:
         self._panel = Panel(self._server, self._ask)
         self._photos = Photos(self._server, scene, self._ask)
         Keyframes(self._server, scene, self._ask)
+        self._alike: Alike | None = None
+        if alike is not None:
+            self._alike, save = alike
+            AlikePanel(self._server, self._alike, self._ask, save=save, changed=self._look_again)
         self._frames = Frames(_DARK)
         self._splats = SplatCloud(self._server, scene.extent)
         self._exact: bool | None = None
@@ -107,6 +124,8 @@ class Viewer:
         if not self._frames.watched:
             return
         self._photos.serve(training=training)
+        shown = None if self._alike is None else self._alike.shown()
+        model = model if shown is None else shown
         exact = self._panel.exact or not isinstance(model, HasGaussians)
         if exact != self._exact:
             self._switch(exact, offered=isinstance(model, HasGaussians))
@@ -175,6 +194,10 @@ class Viewer:
             self._panel.show_exact()
             self._splats.remove()
             self._exact = None
+
+    def _look_again(self) -> None:
+        """The model is shown differently."""
+        self._revision += 1
 
     def _apply(self) -> None:
         """Somebody used the panel."""

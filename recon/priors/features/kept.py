@@ -31,6 +31,8 @@ class KeptFeatures:
     """Unit vectors of the photos."""
     gaussians: Float[Tensor, "g d"] | None = None
     """Features of a run's Gaussians, zeros where no photo shows one; None of a folder of photos."""
+    words: bool = False
+    """Whether the extractor reads words."""
     means: Float[Tensor, "g 3"] | None = None
     """Where those Gaussians lie, to know them again."""
 
@@ -45,7 +47,7 @@ def write_features(features: KeptFeatures, folder: Path) -> None:
     if features.gaussians is not None and features.means is not None:
         tensors |= {"gaussians": features.gaussians.half(), "means": features.means}
     write_whole(folder / _FILE, tensors_to_bytes(tensors))
-    described = {"extractor": features.extractor, "photos": list(features.photos)}
+    described = {"extractor": features.extractor, "words": features.words, "photos": list(features.photos)}
     write_whole(folder / _DESCRIPTION, json.dumps(described, indent=1).encode())
 
 
@@ -71,6 +73,7 @@ def read_features(folder: Path) -> KeptFeatures:
             photos=tuple(map(str, described["photos"])),
             wholes=tensors["photos"],
             gaussians=None if held is None else held.float(),
+            words=bool(described["words"]),
             means=tensors.get("means"),
         )
     except (KeyError, TypeError, ValueError) as error:
