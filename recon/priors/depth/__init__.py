@@ -10,7 +10,7 @@ from recon.types import Reconstruction
 
 __all__ = ["DepthName", "depth_prior"]
 
-DepthName = Literal["stereo", "pretrained", "sensor"]
+DepthName = Literal["monocular", "stereo", "pretrained", "sensor"]
 """The names that `recon depth --method` and `recon train --depth` take."""
 
 
@@ -20,6 +20,10 @@ def depth_prior(name: DepthName, reconstruction: Reconstruction, *, source: Path
     `reconstruction` is what the scene was made from: its photos' files and lenses.
     """
     match name:
+        case "monocular":
+            from recon.priors.depth.monocular.prior import MonocularDepth
+
+            return MonocularDepth(source)
         case "pretrained":
             from recon.priors.depth.pretrained import PretrainedDepth
 
