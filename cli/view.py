@@ -23,6 +23,7 @@ from recon.types import HasGaussians, Renderer, Scene
 if TYPE_CHECKING:
     from recon.viewer.alike import Alike, ReadWords
     from recon.viewer.alike_panel import Save
+    from recon.viewer.boxes import LabelledBox
 
 __all__ = ["Options", "run"]
 
@@ -46,6 +47,7 @@ class Options(Talk):
 
 def run(options: Options, console: Console) -> None:
     model, scene, alike = _open(options, console)
+    boxes = _boxes(options.path, scene)
     from recon.viewer import Viewer
 
     with Interruption() as interruption:
@@ -55,6 +57,8 @@ def run(options: Options, console: Console) -> None:
                 console.say(f"Port {viewer.moved_from} is taken by another program; using {viewer.port}.")
             said = f"Open {viewer.address} in a browser; Ctrl-C stops."
             print(json.dumps({"address": viewer.address}) if options.json else said, flush=True)
+            if len(boxes) > 0:
+                viewer.show_boxes(boxes)
             viewer.serve_while(model, lambda: not interruption.asked)
         finally:
             viewer.close()
@@ -100,3 +104,21 @@ def _reader(name: str) -> ReadWords:
         return opened.words(words)
 
     return read
+
+
+def _boxes(path: Path, scene: Scene) -> list[LabelledBox]:
+    """What `recon classify` found in the run, in the world frame."""
+    from recon.io.annotated import colour_of
+    from recon.priors.clouds.found import FILE, read_found
+    from recon.viewer.boxes import LabelledBox
+
+    said = path / "objects" / FILE
+    if not said.is_file():
+        return []
+    world_from_input = scene.input_from_world.double().inverse().numpy()
+    boxes = []
+    for number, thing in enumerate(read_found(said)):
+        corners = thing.box.corners @ world_from_input[:3, :3].T + world_from_input[:3, 3]
+        text = f"{thing.answer.label} {100 * thing.answer.confidence:.0f} %"
+        boxes.append(LabelledBox(corners, text, colour_of(number)))
+    return boxes

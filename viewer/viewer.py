@@ -10,13 +10,14 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from recon.types import HasGaussians, Renderer, Scene, StepReport
 from recon.viewer.alike import Alike
 from recon.viewer.alike_panel import AlikePanel, Save
+from recon.viewer.boxes import LabelledBox, draw_boxes
 from recon.viewer.frames import Frames
 from recon.viewer.keyframes import Keyframes
 from recon.viewer.outlook import outlook_of
@@ -110,6 +111,10 @@ class Viewer:
             return
         self._reported = now
         self._panel.show(replace(_progress(report), steps=steps, done=done, seconds_left=seconds_left, psnr=psnr))
+
+    def show_boxes(self, boxes: Sequence[LabelledBox]) -> None:
+        """Things found in the scene, on the page from now on. Once, before anything is served."""
+        draw_boxes(self._server, boxes, up=self._scene.up.double().cpu().numpy())
 
     def finish(self) -> None:
         """Training is over; the page stays, says so, and answers as long as somebody calls `serve_pending`."""
