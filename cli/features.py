@@ -52,11 +52,12 @@ class Options(Talk):
 
 def run(options: Options, console: Console) -> dict[str, Any]:
     from recon.priors.features.choice import open_extractor
+    from recon.priors.features.kept import check_folder
 
     if options.neighbours < 1:
         raise InputError(f"--neighbours is {options.neighbours}.", advice="Give at least 1.")
-    if options.output is not None and options.output.exists() and not options.output.is_dir():
-        raise InputError(f"{options.output} is a file.", advice="Pass a folder as --output.")
+    if options.output is not None:
+        check_folder(options.output)
     extractor = open_extractor(options.extractor)
     if (options.folder / "config.toml").is_file():
         return _of_run(options, extractor, console)

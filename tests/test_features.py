@@ -192,6 +192,17 @@ def test_the_command_lists_pairs_and_paints_pictures(tmp_path: Path, capsys: pyt
     assert read_features(out).photos == ("0.png", "1.png", "2.png", "3.png")
 
 
+def test_the_command_leaves_a_folder_with_other_things_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "home" / "pictures" / "wedding.jpg"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"a photo")
+    assert main(["features", str(tmp_path), "--output", str(tmp_path / "home")]) == 2
+    assert "holds other files" in capsys.readouterr().err
+    assert mine.read_bytes() == b"a photo"
+
+
 def test_the_command_wants_a_place_for_features_of_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["features", str(tmp_path)]) == 2
     assert "--output DIR" in capsys.readouterr().err

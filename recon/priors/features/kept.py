@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recon.errors import RunError
+from recon.errors import InputError, RunError
 from recon.io.disk import write_whole
 from recon.io.tensors import check_tensors, tensors_from, tensors_to_bytes
 from recon.types import Gaussians
 
-__all__ = ["KeptFeatures", "read_features", "write_features"]
+__all__ = ["KeptFeatures", "check_folder", "read_features", "write_features"]
 
 _FILE, _DESCRIPTION = "features.safetensors", "features.json"
 
@@ -41,14 +41,22 @@ class KeptFeatures:
         return self.means is not None and torch.equal(self.means, gaussians.means.detach().cpu())
 
 
+def check_folder(folder: Path) -> None:
+    """Raise `InputError` where something lies that no features are: what is written replaces what has its name."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file.", advice="Pass a folder as --output.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / _DESCRIPTION).is_file():
+        raise InputError(f"{folder} holds other files.", advice="Pass an --output that is new or empty.")
+
+
 def write_features(features: KeptFeatures, folder: Path) -> None:
     """Files that appear whole or not at all."""
     tensors = {"photos": features.wholes}
     if features.gaussians is not None and features.means is not None:
         tensors |= {"gaussians": features.gaussians.half(), "means": features.means}
-    write_whole(folder / _FILE, tensors_to_bytes(tensors))
     described = {"extractor": features.extractor, "words": features.words, "photos": list(features.photos)}
     write_whole(folder / _DESCRIPTION, json.dumps(described, indent=1).encode())
+    write_whole(folder / _FILE, tensors_to_bytes(tensors))
 
 
 def read_features(folder: Path) -> KeptFeatures:

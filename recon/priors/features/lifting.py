@@ -17,8 +17,8 @@ from recon.types import Cameras, Gaussians
 __all__ = ["Lifted", "lift_features"]
 
 _CELL = 8
-"""Pixels of the view along a cell's side: half as many change a feature by a hundredth, twice as many take thrice the
-time."""
+"""Pixels of the view along a cell's side. On fox, features differ by 0.9 % from those at 24, at half as many by 3.3 %;
+twice as many take twice the time and differ by 0.1 %."""
 _LONGEST = 1600
 """Pixels along the longest side of a view, where that leaves cells as large as lifting asks."""
 
