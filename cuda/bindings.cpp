@@ -1,6 +1,6 @@
 // `recon._native`: every operator's signature, in reading order; those of radiance fields are in bindings_radiance.cpp,
 // of stereo in bindings_stereo.cpp, of CUDA in bindings_cuda.cpp. Checks shapes where they enter; the kernels trust them.
-#include "bindings.h"
+#include "bindings_step.h"
 
 #include "splat_frame.h"
 #ifdef RECON_WITH_CUDA
@@ -100,11 +100,6 @@ void bind_splat(nb::module_& m) {
 
 // --- photometric: how far a render is from a photo, and the gradient -------------------------------------------------
 
-template <class T>
-bool is_image(const Maybe<T, 2>& image, size_t height, size_t width) {
-  return !image.has_value() || (image->shape(0) == height && image->shape(1) == width);
-}
-
 nb::tuple photometric_workspace(int width, int height) {
   return nb::make_tuple(photometric_scratch(width), photometric_bands(height));
 }
@@ -114,29 +109,12 @@ void photometric(Array<const float, 3> rgb, Array<const float, 2> alpha, Array<c
                  Maybe<const uint8_t, 2> target_alpha, Maybe<const uint8_t, 2> mask, float ssim_weight,
                  Array<float, 3> grad_rgb, Array<float, 2> grad_alpha, Maybe<float, 2> grad_exposure,
                  Array<float, 1> losses, Array<float, 2> scratch, Array<double, 2> partial) {
-  const size_t height = alpha.shape(0), width = alpha.shape(1);
-  expect(height > 0 && width > 0, "the image is empty");
-  for (int i = 0; i < 3; ++i) {
-    const size_t size = i == 0 ? 3 : alpha.shape(i - 1);
-    expect(rgb.shape(i) == size && target.shape(i) == size && grad_rgb.shape(i) == size, "images differ in size");
-  }
-  expect(grad_alpha.shape(0) == height && grad_alpha.shape(1) == width && is_image(target_alpha, height, width) &&
-             is_image(mask, height, width),
-         "images differ in size");
-  expect(!background.has_value() || background->shape(0) == 3, "background must be [3]");
-  expect(exposure.has_value() == grad_exposure.has_value(), "exposure and its gradient go together");
-  expect(!exposure.has_value() || (exposure->size() == 12 && grad_exposure->size() == 12), "exposure must be [3, 4]");
-  expect(losses.shape(0) == 3 && int64_t(scratch.shape(1)) >= photometric_scratch(int(width)) &&
-             int(partial.shape(0)) >= photometric_bands(int(height)) && partial.shape(1) == kPhotometricSums,
+  PhotometricArgs a = StepArguments<OnCpu>::photometric(rgb, alpha, target, background, exposure, target_alpha, mask,
+                                                        ssim_weight, grad_rgb, grad_alpha, grad_exposure, losses);
+  expect(int64_t(scratch.shape(1)) >= photometric_scratch(a.width) && int(partial.shape(0)) >= photometric_bands(a.height) &&
+             partial.shape(1) == kPhotometricSums,
          "the workspace is for another size");
-  PhotometricArgs a{};
-  a.width = int(width), a.height = int(height), a.threads = int(scratch.shape(0));
-  a.rgb = rgb.data(), a.alpha = alpha.data(), a.target = target.data();
-  a.background = data_or_null(background), a.exposure = data_or_null(exposure);
-  a.target_alpha = data_or_null(target_alpha), a.mask = data_or_null(mask);
-  a.ssim_weight = ssim_weight;
-  a.grad_rgb = grad_rgb.data(), a.grad_alpha = grad_alpha.data(), a.grad_exposure = data_or_null(grad_exposure);
-  a.losses = losses.data(), a.scratch = scratch.data(), a.partial = partial.data();
+  a.threads = int(scratch.shape(0)), a.scratch = scratch.data(), a.partial = partial.data();
   nb::gil_scoped_release release;
   kernels().photometric(a);
 }
@@ -150,50 +128,27 @@ void bind_photometric(nb::module_& m) {
 
 // --- adam, mcmc: what happens to blocks of Gaussians after the gradient ----------------------------------------------
 
-void expect_alike(const Array<float, 3>& blocks, const Array<const float, 3>& others) {
-  expect(blocks.shape(0) == others.shape(0) && blocks.shape(1) == others.shape(1) && blocks.shape(2) == kBlock &&
-             others.shape(2) == kBlock,
-         "blocks, gradients and moments must all be [b, c, 16]");
-}
-
 void adam_step(Array<float, 3> blocks, Array<float, 3> first, Array<float, 3> second, Array<const float, 3> grads,
                Array<const float, 1> learning_rates, Maybe<const bool, 1> seen, int64_t step, double beta1,
                double beta2, double epsilon, int threads) {
-  expect_alike(blocks, grads);
-  expect_alike(first, grads);
-  expect_alike(second, grads);
-  expect(blocks.shape(1) <= kMaxAdamPlanes && learning_rates.shape(0) == blocks.shape(1),
-         "one learning rate per plane is needed");
-  expect(!seen.has_value() || seen->shape(0) == blocks.shape(0) * kBlock, "one flag per Gaussian is needed");
-  expect(step >= 1 && threads >= 1, "step and threads count from 1");
-  AdamArgs a{};
-  a.blocks = blocks.data(), a.first = first.data(), a.second = second.data(), a.grads = grads.data();
-  a.learning_rates = learning_rates.data(), a.seen = data_or_null(seen);
-  a.block_count = int64_t(blocks.shape(0)), a.step = step, a.planes = int(blocks.shape(1)), a.threads = threads;
-  a.beta1 = beta1, a.beta2 = beta2, a.epsilon = epsilon;
+  expect(threads >= 1, "threads count from 1");
+  AdamArgs a = StepArguments<OnCpu>::adam(blocks, first, second, grads, learning_rates, seen, step, beta1, beta2, epsilon);
+  a.first = first.data(), a.second = second.data(), a.threads = threads;
   nb::gil_scoped_release release;
   kernels().adam_step(a);
 }
 
 void mcmc_noise(Array<float, 3> blocks, float scale, uint64_t seed, uint64_t step, int threads) {
-  expect(blocks.shape(1) > kOpacity && blocks.shape(2) == kBlock, "blocks must be [b, c, 16]");
   expect(threads >= 1, "threads count from 1");
-  NoiseArgs a{};
-  a.blocks = blocks.data(), a.block_count = int64_t(blocks.shape(0)), a.planes = int(blocks.shape(1));
-  a.threads = threads, a.scale = scale, a.seed = seed, a.step = step;
+  NoiseArgs a = StepArguments<OnCpu>::noise(blocks, scale, seed, step);
+  a.threads = threads;
   nb::gil_scoped_release release;
   kernels().mcmc_noise(a);
 }
 
 void mcmc_relocate(Array<const float, 1> opacities, Array<const float, 2> scales, Array<const int64_t, 1> copies,
                    Array<float, 1> new_opacities, Array<float, 2> new_scales) {
-  const size_t count = opacities.shape(0);
-  expect(scales.shape(0) == count && scales.shape(1) == 3 && copies.shape(0) == count &&
-             new_opacities.shape(0) == count && new_scales.shape(0) == count && new_scales.shape(1) == 3,
-         "opacities, scales and copies differ in number");
-  RelocateArgs a{};
-  a.opacities = opacities.data(), a.scales = scales.data(), a.copies = copies.data(), a.count = int64_t(count);
-  a.new_opacities = new_opacities.data(), a.new_scales = new_scales.data();
+  const RelocateArgs a = StepArguments<OnCpu>::relocation(opacities, scales, copies, new_opacities, new_scales);
   nb::gil_scoped_release release;
   kernels().mcmc_relocate(a);
 }

@@ -1,5 +1,6 @@
 // The CUDA operators' signatures, in reading order, as bindings.cpp has the CPU's. Nothing here allocates memory on the GPU
 // or waits for it: buffers come from Python, as does the stream, an integer.
+#include "bindings_step.h"
 #include "bindings_stereo.h"
 #include "ops/patch_match_cuda.h"
 #include "ops/photometric_cuda.h"
@@ -149,38 +150,14 @@ void bind_splats(nb::module_& m) {
 
 // --- photometric ------------------------------------------------------------------------------------------------------
 
-template <class T>
-bool is_image(const MaybeDevice<T, 2>& image, size_t height, size_t width) {
-  return !image.has_value() || (image->shape(0) == height && image->shape(1) == width);
-}
-
 void photometric(DeviceArray<const float, 3> rgb, DeviceArray<const float, 2> alpha, DeviceArray<const uint8_t, 3> target,
                  MaybeDevice<const float, 1> background, MaybeDevice<const float, 2> exposure,
                  MaybeDevice<const uint8_t, 2> target_alpha, MaybeDevice<const uint8_t, 2> mask, float ssim_weight,
                  DeviceArray<float, 3> grad_rgb, DeviceArray<float, 2> grad_alpha, MaybeDevice<float, 2> grad_exposure,
                  DeviceArray<float, 1> losses, Bytes workspace, uintptr_t stream) {
-  const size_t height = alpha.shape(0), width = alpha.shape(1);
-  expect(height > 0 && width > 0, "the image is empty");
-  for (int i = 0; i < 3; ++i) {
-    const size_t size = i == 0 ? 3 : alpha.shape(i - 1);
-    expect(rgb.shape(i) == size && target.shape(i) == size && grad_rgb.shape(i) == size, "images differ in size");
-  }
-  expect(grad_alpha.shape(0) == height && grad_alpha.shape(1) == width && is_image(target_alpha, height, width) &&
-             is_image(mask, height, width),
-         "images differ in size");
-  expect(!background.has_value() || background->shape(0) == 3, "background must be [3]");
-  expect(exposure.has_value() == grad_exposure.has_value(), "exposure and its gradient go together");
-  expect(!exposure.has_value() || (exposure->size() == 12 && grad_exposure->size() == 12), "exposure must be [3, 4]");
-  expect(losses.shape(0) == 3 && workspace.shape(0) >= cuda_photometric_bytes(int(width), int(height)),
-         "the workspace is for another size");
-  PhotometricArgs a{};
-  a.width = int(width), a.height = int(height);
-  a.rgb = rgb.data(), a.alpha = alpha.data(), a.target = target.data();
-  a.background = data_or_null(background), a.exposure = data_or_null(exposure);
-  a.target_alpha = data_or_null(target_alpha), a.mask = data_or_null(mask);
-  a.ssim_weight = ssim_weight;
-  a.grad_rgb = grad_rgb.data(), a.grad_alpha = grad_alpha.data(), a.grad_exposure = data_or_null(grad_exposure);
-  a.losses = losses.data();
+  const PhotometricArgs a = StepArguments<OnCuda>::photometric(rgb, alpha, target, background, exposure, target_alpha, mask,
+                                                               ssim_weight, grad_rgb, grad_alpha, grad_exposure, losses);
+  expect(workspace.shape(0) >= cuda_photometric_bytes(a.width, a.height), "the workspace is for another size");
   cuda_photometric(a, workspace.data(), stream);
 }
 
@@ -190,19 +167,7 @@ template <class First, class Second>
 void adam_step(DeviceArray<float, 3> blocks, DeviceArray<First, 3> first, DeviceArray<Second, 3> second,
                DeviceArray<const float, 3> grads, Array<const float, 1> learning_rates, MaybeDevice<const bool, 1> seen,
                int64_t step, double beta1, double beta2, double epsilon, uintptr_t stream) {
-  for (int i = 0; i < 3; ++i)
-    expect(blocks.shape(i) == grads.shape(i) && first.shape(i) == grads.shape(i) && second.shape(i) == grads.shape(i) &&
-               blocks.shape(2) == kBlock,
-           "blocks, gradients and moments must all be [b, c, 16]");
-  expect(blocks.shape(1) <= kMaxAdamPlanes && learning_rates.shape(0) == blocks.shape(1),
-         "one learning rate per plane is needed");
-  expect(!seen.has_value() || seen->shape(0) == blocks.shape(0) * kBlock, "one flag per Gaussian is needed");
-  expect(step >= 1, "step counts from 1");
-  AdamArgs a{};
-  a.blocks = blocks.data(), a.grads = grads.data();
-  a.learning_rates = learning_rates.data(), a.seen = data_or_null(seen);
-  a.block_count = int64_t(blocks.shape(0)), a.step = step, a.planes = int(blocks.shape(1));
-  a.beta1 = beta1, a.beta2 = beta2, a.epsilon = epsilon;
+  AdamArgs a = StepArguments<OnCuda>::adam(blocks, first, second, grads, learning_rates, seen, step, beta1, beta2, epsilon);
   if constexpr (sizeof(First) == 1) {
     cuda_adam_step(a, first.data(), second.data(), stream);
   } else {
@@ -212,24 +177,13 @@ void adam_step(DeviceArray<float, 3> blocks, DeviceArray<First, 3> first, Device
 }
 
 void mcmc_noise(DeviceArray<float, 3> blocks, float scale, uint64_t seed, uint64_t step, uintptr_t stream) {
-  expect(blocks.shape(1) > kOpacity && blocks.shape(2) == kBlock, "blocks must be [b, c, 16]");
-  NoiseArgs a{};
-  a.blocks = blocks.data(), a.block_count = int64_t(blocks.shape(0)), a.planes = int(blocks.shape(1));
-  a.scale = scale, a.seed = seed, a.step = step;
-  cuda_mcmc_noise(a, stream);
+  cuda_mcmc_noise(StepArguments<OnCuda>::noise(blocks, scale, seed, step), stream);
 }
 
 void mcmc_relocate(DeviceArray<const float, 1> opacities, DeviceArray<const float, 2> scales,
                    DeviceArray<const int64_t, 1> copies, DeviceArray<float, 1> new_opacities,
                    DeviceArray<float, 2> new_scales, uintptr_t stream) {
-  const size_t count = opacities.shape(0);
-  expect(scales.shape(0) == count && scales.shape(1) == 3 && copies.shape(0) == count &&
-             new_opacities.shape(0) == count && new_scales.shape(0) == count && new_scales.shape(1) == 3,
-         "opacities, scales and copies differ in number");
-  RelocateArgs a{};
-  a.opacities = opacities.data(), a.scales = scales.data(), a.copies = copies.data(), a.count = int64_t(count);
-  a.new_opacities = new_opacities.data(), a.new_scales = new_scales.data();
-  cuda_mcmc_relocate(a, stream);
+  cuda_mcmc_relocate(StepArguments<OnCuda>::relocation(opacities, scales, copies, new_opacities, new_scales), stream);
 }
 
 void morton_codes(DeviceArray<const float, 2> means, DeviceArray<const float, 1> low, DeviceArray<const float, 1> high,

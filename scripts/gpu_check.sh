@@ -96,10 +96,10 @@ CODE
 # --- tests ------------------------------------------------------------------------------------------------------------
 # Those whose imports are here: the core needs torch, numpy and jaxtyping.
 if [ "$device" = cpu ]; then
-  wanted=(blocks adam mcmc photometric splat hash_grid march evaluation)
+  wanted=(blocks adam mcmc photometric splat hash_grid march radiance_field checks evaluation)
   marks="not slow and not gpu"
 else
-  wanted=($(grep -lE 'mark\.gpu|def test.*[(, ]device[,:)]' tests/test_*.py | sed 's/.*test_\(.*\)\.py/\1/'))
+  wanted=($(grep -lE 'mark\.gpu|[(, ](device|gpu): torch' tests/test_*.py | sed 's/.*test_\(.*\)\.py/\1/'))
   marks="gpu and not slow"
 fi
 tests=()

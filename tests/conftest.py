@@ -26,6 +26,14 @@ def device(request: pytest.FixtureRequest) -> torch.device:
     return torch.device(request.param)
 
 
+@pytest.fixture
+def gpu(device: torch.device) -> torch.device:
+    """A device that the CUDA kernels serve: a GPU, or the CPU where they are emulated."""
+    if kernel_choice.gpu_kernels(torch.zeros(1, device=device)) is None:
+        pytest.skip("no GPU")
+    return device
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of real captures; tests that need it are skipped where there is none."""

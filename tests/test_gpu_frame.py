@@ -18,14 +18,6 @@ from recon.ops.splat_gpu import GpuFrame
 from recon.training import TrainConfig, TrainState, train
 
 
-@pytest.fixture
-def gpu(device: torch.device) -> torch.device:
-    """A device that the CUDA kernels serve."""
-    if gpu_kernels(torch.zeros(1, device=device)) is None:
-        pytest.skip("no GPU")
-    return device
-
-
 def cramped(blocks: torch.Tensor, seen: int, pairs: int) -> Frame:
     """A frame that believes such a view to need no more than this."""
     frame = splat_forward(blocks, camera(), sh_degree=3)

@@ -16,14 +16,6 @@ BYTES = 400
 """Of persistent state that a Gaussian with three bands of colour may take on a GPU."""
 
 
-@pytest.fixture
-def gpu(device: torch.device) -> torch.device:
-    """A device that the CUDA kernels serve."""
-    if gpu_kernels(torch.zeros(1, device=device)) is None:
-        pytest.skip("no GPU")
-    return device
-
-
 def typical(count: int, seed: int = 0) -> Moments:
     """Moments of gradients between 1e-8 and 1, as steps leave them."""
     r = torch.Generator().manual_seed(seed)

@@ -12,7 +12,7 @@ from emulator import EMULATED, REPOSITORY, build_module, missing, sanitized_envi
 TESTS = (
     *("splat.py", "lift.py", "photometric.py", "adam.py", "mcmc.py", "blocks.py", "gpu_frame.py", "moments.py"),
     *("thread_order.py", "place.py", "march.py", "hash_grid.py", "sparse_adam.py", "mlp.py", "radiance_field.py"),
-    *("composite.py", "field_order.py", "point_sets.py", "patch_match.py"),
+    *("composite.py", "field_order.py", "point_sets.py", "patch_match.py", "step_graph.py"),
     "surface.py::test_the_median_gaussian_is_that_of_brute_force",
 )
 LEFT_OUT = (

@@ -19,7 +19,7 @@ from recon.ops.native import native
 from recon.ops.splat_gpu import GpuFrame
 from recon.types import Cameras, Render
 
-__all__ = ["Frame", "splat", "splat_backward", "splat_backward_adam", "splat_forward"]
+__all__ = ["Frame", "splat", "splat_backward", "splat_backward_adam", "splat_forward", "view_of"]
 
 
 def splat(blocks: Float[Tensor, "b c 16"], camera: Cameras, *, sh_degree: int, antialiased: bool = False) -> Render:
@@ -83,8 +83,7 @@ def splat_forward(
         rgb, alpha = reuse.rgb, reuse.alpha
     else:
         rgb, alpha = blocks.new_empty(3, height, width), blocks.new_empty(height, width)
-    pose = camera.cam_from_world.detach().cpu().contiguous()
-    view = (pose, *camera.focal.tolist(), *camera.center.tolist(), sh_degree, antialiased)
+    view = view_of(camera, sh_degree=sh_degree, antialiased=antialiased)
     kernels = gpu_kernels(blocks, depth, median)
     if kernels is not None:
         scratch = GpuFrame(kernels) if reuse is None else reuse.scratch
@@ -93,6 +92,12 @@ def splat_forward(
     scratch = native().SplatFrame() if reuse is None else reuse.scratch
     scratch.forward(blocks.detach(), *view, rgb, alpha, depth, median)
     return Frame(rgb, alpha, scratch)
+
+
+def view_of(camera: Cameras, *, sh_degree: int, antialiased: bool) -> tuple[Any, ...]:
+    """A camera as the kernels take it: pose on the CPU, focal lengths, centre, bands, whether blurred to the pixels."""
+    pose = camera.cam_from_world.detach().cpu().contiguous()
+    return pose, *camera.focal.tolist(), *camera.center.tolist(), sh_degree, antialiased
 
 
 def splat_backward(

@@ -56,7 +56,7 @@ class GpuFrame:
         known = shape == self._shape
         self._shape = shape
         if known:
-            self._grow_ahead(len(blocks) * 16)
+            self.grow_ahead(len(blocks) * 16)
         else:
             self._limits = (len(blocks) * 16, max(self._limits[1], 4 * len(blocks) * 16 + _SPARE))
         arguments = (blocks, *camera, *images)
@@ -67,7 +67,7 @@ class GpuFrame:
                 self._limits = _with_room(needed, len(blocks) * 16)
                 self._start(arguments, way_back)
         self._splat.picture()
-        self._note_needs()
+        self.note_needs()
 
     def inputs(self, learning_rates: Float[Tensor, "c"] | None, step: int, pulls: tuple[float, float]) -> None:
         """What a step brings with it, to where kernels find it."""
@@ -96,6 +96,46 @@ class GpuFrame:
         """Waits for the GPU."""
         return self._counts()[1]
 
+    @property
+    def limits(self) -> tuple[int, int]:
+        """How many Gaussians may be seen and how many pairs there may be."""
+        return self._limits
+
+    def view(self, arguments: tuple[Any, ...]) -> Any:
+        """The kernels of a view in the workspace that is there, on the stream that torch works on now."""
+        return self._kernels.CudaSplat(*arguments, self._workspace, *self._limits, True, stream_of(arguments[0]))
+
+    def look_from(self, arguments: tuple[Any, ...]) -> None:
+        """From now on the inputs are those of this view."""
+        self._splat = self.view(arguments)
+
+    def note_needs(self) -> None:
+        """Let the counts come to the CPU whenever they are ready; one message at a time."""
+        assert self._workspace is not None
+        if self._needed is not None:
+            return
+        on_gpu = self._workspace.device.type == "cuda"
+        counts = torch.empty(2, dtype=torch.int64, pin_memory=on_gpu)
+        counts.copy_(self._workspace[:16].view(torch.int64), non_blocking=True)
+        event = None
+        if on_gpu:
+            event = torch.cuda.Event()
+            event.record()
+        self._needed = counts, event
+
+    def grow_ahead(self, gaussians: int) -> None:
+        """Larger limits where an earlier view came near them."""
+        if self._needed is None:
+            return
+        counts, event = self._needed
+        if event is not None and not event.query():
+            return
+        self._needed = None
+        needed, most = (int(counts[0]), int(counts[1])), (gaussians, _MOST_PAIRS)
+        if any(min(_LATE * needed[i], most[i]) > self._limits[i] for i in range(2)):
+            wider = _with_room(needed, gaussians)
+            self._limits = max(self._limits[0], wider[0]), max(self._limits[1], wider[1])
+
     def _start(self, arguments: tuple[Any, ...], way_back: bool) -> None:
         """Everything up to the counts, in a workspace that is large enough for the limits."""
         blocks, alpha, depth = arguments[0], arguments[-3], arguments[-2]
@@ -113,33 +153,6 @@ class GpuFrame:
         assert self._workspace is not None, "counts before forward"
         seen, pairs = self._workspace[:16].view(torch.int64).tolist()
         return seen, pairs
-
-    def _note_needs(self) -> None:
-        """Let the counts come to the CPU whenever they are ready; one message at a time."""
-        assert self._workspace is not None
-        if self._needed is not None:
-            return
-        on_gpu = self._workspace.device.type == "cuda"
-        counts = torch.empty(2, dtype=torch.int64, pin_memory=on_gpu)
-        counts.copy_(self._workspace[:16].view(torch.int64), non_blocking=True)
-        event = None
-        if on_gpu:
-            event = torch.cuda.Event()
-            event.record()
-        self._needed = counts, event
-
-    def _grow_ahead(self, gaussians: int) -> None:
-        """Larger limits where an earlier view came near them."""
-        if self._needed is None:
-            return
-        counts, event = self._needed
-        if event is not None and not event.query():
-            return
-        self._needed = None
-        needed, most = (int(counts[0]), int(counts[1])), (gaussians, _MOST_PAIRS)
-        if any(min(_LATE * needed[i], most[i]) > self._limits[i] for i in range(2)):
-            wider = _with_room(needed, gaussians)
-            self._limits = max(self._limits[0], wider[0]), max(self._limits[1], wider[1])
 
 
 def _with_room(needed: tuple[int, int], gaussians: int) -> tuple[int, int]:

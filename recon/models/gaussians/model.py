@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
 from typing import Literal
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
 
 from recon.models.gaussians.band_limit import BandLimit
@@ -18,9 +18,11 @@ from recon.models.gaussians.schedule import active_degree, decayed, plane_rates
 from recon.models.gaussians.store import GaussianStore
 from recon.ops.adam import Moments, adam_step
 from recon.ops.blocks import LANES, pack, unpack
+from recon.ops.device import gpu_kernels
 from recon.ops.moments import moments_for
 from recon.ops.photometric import PhotometricGradient, photometric, photometric_with_gradient
 from recon.ops.splat import Frame, splat, splat_backward, splat_backward_adam, splat_forward
+from recon.ops.step_graph import Photo, StepGraph
 from recon.ops.surface import splat_surface
 from recon.types import Batch, Cameras, Gaussians, Render, Surface
 
@@ -28,17 +30,6 @@ __all__ = ["GaussianModel"]
 
 _FITS = 0.9
 """Share of the Gaussians that are kept when memory runs out: sorting and blending take more than they do themselves."""
-
-
-@dataclass(frozen=True)
-class _Target:
-    """What one step compares with, planar."""
-
-    rgb: UInt8[Tensor, "3 h w"]
-    alpha: UInt8[Tensor, "h w"] | None
-    mask: UInt8[Tensor, "h w"] | None
-    background: Float[Tensor, "3"] | None
-    exposure: Float[Tensor, "3 4"] | None
 
 
 class GaussianModel:
@@ -72,6 +63,10 @@ class GaussianModel:
         self._paced = False
         self._generator = torch.Generator().manual_seed(seed)
         self._frame: Frame | None = None
+        self._graph: StepGraph | None = None
+        self._photo_size: torch.Size | None = None
+        self.why_no_graph: str | None = None
+        """Why steps are given to the GPU kernel by kernel, once that was found."""
 
     def pace(self, progress: float) -> None:
         """From now on training is this far, 0 to 1; for runs whose number of steps is not known in advance."""
@@ -89,6 +84,9 @@ class GaussianModel:
         """
         self._arrive(step)
         target, store = self._target(batch), self.store
+        replayed = self._replayed(batch, target, step)
+        if replayed is not None:
+            return replayed
         frame = splat_forward(
             store.blocks,
             batch.cameras,
@@ -130,10 +128,59 @@ class GaussianModel:
         )
         if loss.exposure is not None:
             self._step_exposure(batch, loss.exposure)
+        self._record(batch, target, frame)
         return losses
 
+    def _replayed(self, batch: Batch, target: Photo, step: int) -> dict[str, Tensor] | None:
+        """The training step as it was recorded, where it is one like that."""
+        store, graph = self.store, self._graph
+        stats = store.stats if self.density.wants_statistics else None
+        if graph is None or not graph.serves(
+            target, blocks=store.blocks, moments=store.moments, stats=stats, sh_degree=self.degree
+        ):
+            self._graph = None
+            return None
+        self._frame = graph.frame
+        pulls = self.density.pulls(store.count)
+        loss = graph.step(
+            *(target, batch.cameras),
+            blocks=store.blocks,
+            learning_rates=self._rates(),
+            step=step + 1,
+            pulls=pulls,
+        )
+        if loss.exposure is not None:
+            self._step_exposure(batch, loss.exposure)
+        return self._terms(loss.l1, loss.ssim)
+
+    def _record(self, batch: Batch, target: Photo, frame: Frame) -> None:
+        """For the next step, where kernels are CUDA's and photos keep their size.
+
+        What else speaks against it is said once, and steps go on kernel by kernel.
+        """
+        store, size_before = self.store, self._photo_size
+        self._photo_size = target.rgb.shape
+        kept = self._photo_size == size_before
+        if gpu_kernels(store.blocks) is None or not kept or self.why_no_graph is not None:
+            return
+        try:
+            self._graph = StepGraph(
+                *(frame, target, batch.cameras),
+                blocks=store.blocks,
+                moments=store.moments,
+                stats=store.stats if self.density.wants_statistics else None,
+                sh_degree=self.degree,
+                antialiased=self.config.antialiased,
+                ssim_weight=self.config.ssim_weight,
+            )
+        except RuntimeError as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            self.why_no_graph = str(error)
+            warnings.warn(f"Steps are not recorded as a CUDA graph: {error}", stacklevel=2)
+
     def _surface_step(
-        self, batch: Batch, target: _Target, frame: Frame, loss: PhotometricGradient, step: int
+        self, batch: Batch, target: Photo, frame: Frame, loss: PhotometricGradient, step: int
     ) -> dict[str, Tensor]:
         """The rest of a training step where surfaces are asked for: their gradient joins that of the pictures."""
         store, config = self.store, self.config
@@ -224,7 +271,7 @@ class GaussianModel:
 
     def make_do(self) -> int:
         """Memory ran out: give back what can be given, and keep to nine tenths of the Gaussians. How many those are."""
-        self._frame = None
+        self._frame = self._graph = None
         fits = max(int(_FITS * self.store.count), 1)
         opacity = self.store.plane(10)
         if fits < self.store.count:
@@ -266,6 +313,7 @@ class GaussianModel:
         blocks, stats = (state[name].to(self.device, copy=True) for name in ("blocks", "stats"))
         self.store = GaussianStore(blocks, moments_for(moments, self.device), stats, int(state["count"]))
         self.store.check()
+        self._graph = None
         if not 0 <= float(state["progress"]) <= 1:
             raise ValueError("its progress is no share of training")
         self._progress = float(state["progress"])
@@ -291,14 +339,14 @@ class GaussianModel:
         weight = self.config.ssim_weight
         return {"l1": (1 - weight) * l1, "ssim": weight * (1 - ssim)}
 
-    def _target(self, batch: Batch) -> _Target:
+    def _target(self, batch: Batch) -> Photo:
         transparent = batch.alpha is not None
-        return _Target(
+        return Photo(
             rgb=self._here(batch.rgb.permute(2, 0, 1).contiguous()),
-            alpha=None if batch.alpha is None else self._here(batch.alpha),
-            mask=None if batch.mask is None else self._here(batch.mask),
             background=self._here(self._background()) if transparent else None,
             exposure=None if self.exposure is None else self.exposure.of(batch.indices[0]),
+            alpha=None if batch.alpha is None else self._here(batch.alpha),
+            mask=None if batch.mask is None else self._here(batch.mask),
         )
 
     def _here(self, tensor: Tensor) -> Tensor:
