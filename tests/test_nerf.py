@@ -7,7 +7,7 @@ import pytest
 import torch
 from painted_ball import RADIUS, ball_scene
 
-from recon.errors import InputError
+from recon.errors import InputError, RunError
 from recon.evaluation import evaluate
 from recon.models import ClassicNerfConfig, NerfConfig, build_model
 from recon.models.classic import ClassicNerfModel
@@ -17,6 +17,7 @@ from recon.models.nerf.guidance import Sightings
 from recon.models.nerf.occupancy import Occupancy
 from recon.models.rays.bounds import Bounds, choose_bounds
 from recon.models.rays.cast import cast, pixel_centers
+from recon.ops.march import march
 from recon.training import TrainConfig, TrainState, train
 from recon.types import Cameras, Scene
 
@@ -203,6 +204,22 @@ def test_what_photos_show_to_be_empty_is_never_looked_at(ball):
     assert bool(cut.cubes.occupied[0][inside].all())
 
 
+def test_cells_in_which_nothing_is_seen_are_left_out_until_something_is():
+    occupancy = Occupancy(Bounds((0.1, 0.0, -0.2), 0.5, contract=True), cells=8, step=0.01)
+    for step in range(64, 64 + 16 * 40, 16):
+        occupancy.update(step, lambda points: torch.full((len(points),), 100.0), seed=0)
+        occupancy.mark(torch.tensor([[0.2, 0.1, 0.0]]))
+    assert bool(occupancy.everything.occupied.all())
+    assert int(occupancy.cubes.occupied.sum()) == 1
+    far = torch.tensor([[5.003, 0.0, 0.0], [-3.0, 1.0, 0.0]])
+    occupancy.mark(far)
+    directions = torch.nn.functional.normalize(far, dim=-1)
+    found = march(torch.zeros(2, 3), directions, occupancy.cubes, step=0.01, max_samples=5000)
+    assert bool(
+        ((found.t0[None] < far.norm(dim=-1)[:, None]) & (far.norm(dim=-1)[:, None] < found.t1[None])).any(1).all()
+    )
+
+
 def test_rays_of_a_picture_half_as_large_are_twice_as_wide(ball):
     camera = ball.cameras[0]
     middle = torch.tensor([[16.0, 16.0]])
@@ -280,6 +297,23 @@ def test_a_loss_that_is_not_finite_changes_nothing(ball, config, monkeypatch):
     after = state.model.state_dict()
     same = [name for name in after if not name.endswith(("generator", "rays", "sampled", "progress"))]
     assert [name for name in same if not torch.equal(before[name], after[name])] == []
+
+
+@MODELS
+def test_ten_losses_in_a_row_that_are_not_finite_end_the_run_and_leave_a_whole_model(ball, config, monkeypatch):
+    state = start(ball, config, steps=30)
+    list(train(state, ball, TrainConfig(steps=2)))
+    before = state.model.state_dict()
+    monkeypatch.setattr(f"{type(state.model).__module__}.colour_loss", lambda *_: torch.tensor(math.inf))
+    with pytest.raises(RunError, match="10 steps in a row") as told:
+        list(train(state, ball, TrainConfig(steps=30)))
+    assert "--resume" in told.value.advice
+    assert state.skipped == 10
+    after = state.state_dict()
+    assert all(bool(torch.isfinite(value).all()) for value in after.values())
+    learnt = [name for name in before if name.split(".")[0] in ("field", "learned")]
+    assert learnt
+    assert [name for name in learnt if not torch.equal(before[name], after[f"model.{name}"])] == []
 
 
 @pytest.mark.parametrize(

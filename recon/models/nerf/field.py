@@ -31,8 +31,9 @@ _DIRECTIONS = 16
 _DENSEST = 15.0
 """Largest logarithm of density: beyond, nothing is denser to the eye, and float32 would end."""
 
-_THIN = 1.0
-"""What a new field says of density, as a logarithm below one per radius: places that no ray reaches stay empty."""
+_THIN, _THIN_WORLD = 1.0, 2.0
+"""What a new field says of density, as a logarithm below one per radius, for a bounded and an unbounded scene: places
+that no ray reaches stay empty, and of the world most are such."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,8 @@ class Field:
 
     def _density(self, raw: Float[Tensor, "n"], positions: Float[Tensor, "n 3"]) -> Float[Tensor, "n"]:
         """exp, in units that leave a new field a thin haze, all of an unbounded world with it."""
-        density = _Exponential.apply(raw - _THIN) / self.bounds.radius
+        thin = _THIN_WORLD if self.bounds.contract else _THIN
+        density = _Exponential.apply(raw - thin) / self.bounds.radius
         if not self.bounds.contract:
             return density
         from_middle = (4 * positions.detach() - 2).norm(dim=-1)  # 2 - 1 / distance, where that is beyond 1

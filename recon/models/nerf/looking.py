@@ -11,11 +11,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.models.nerf.field import Field
-from recon.models.nerf.occupancy import Occupancy
 from recon.models.nerf.visible import visible
 from recon.models.rays.cast import Rays
 from recon.ops.composite import Composited, composite
-from recon.ops.march import Samples, march
+from recon.ops.march import OccupancyCubes, Samples, march
 from recon.ops.place import Placed, place_samples
 
 __all__ = ["Looking", "Path"]
@@ -30,13 +29,18 @@ class Path:
     passed: int
     """Samples that were asked for their density."""
 
+    def points(self) -> Float[Tensor, "n 3"]:
+        """The samples' middles, in the world."""
+        of = self.samples.rays.long()
+        return self.rays.origins[of] + self.rays.directions[of] * self.samples.mid[:, None]
+
 
 @dataclass(frozen=True)
 class Looking:
     """How rays of a model meet its field."""
 
     field: Field
-    occupancy: Occupancy
+    cubes: OccupancyCubes
     step: float
     """Between two samples, near the middle; world units."""
     near: float
@@ -48,7 +52,7 @@ class Looking:
         samples = march(
             rays.origins,
             rays.directions,
-            self.occupancy.cubes,
+            self.cubes,
             step=self.step,
             cone=self.step / bounds.radius if bounds.contract else 0.0,
             near=self.near,

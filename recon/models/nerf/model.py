@@ -29,6 +29,8 @@ _RENDERED = 1 << 17
 """Samples looked at together where nothing is learnt."""
 _PASSED = 4
 """Samples that are only asked for their density, as a multiple of those learnt from, at most."""
+_LOOK_AROUND = 8
+"""Every so manieth step looks into cells, too, in which nothing was seen lately."""
 _FEWEST_RAYS, _MOST_RAYS = 64, 1 << 15
 
 
@@ -63,8 +65,11 @@ class NerfModel:
         self._arrive(step)
         rays = rays_of(batch)
         at_most = 2 * _PASSED * self.config.samples
-        path = self._looking.along(rays, at_most=at_most, jitter=(self._seed, step))
-        self._budget(len(rays), path)
+        around = step % _LOOK_AROUND == 0
+        path = self._looking(around=around).along(rays, at_most=at_most, jitter=(self._seed, step))
+        self.occupancy.mark(path.points())
+        if not around:
+            self._budget(len(rays), path)
         target = Target.of(batch, self.config.background, self._generator).first(len(path.rays))
         leaf = self.field.leaf()
         gains = None if self.gains is None else self.gains.leaf()
@@ -96,7 +101,7 @@ class NerfModel:
         """Image of one camera, or `pixels` of it. No exposure: the mean photo's."""
 
         def look(rays: Rays) -> Seen:
-            seen = self._look(self._looking.along(rays, at_most=_RENDERED))
+            seen = self._look(self._looking().along(rays, at_most=_RENDERED))
             return Seen(seen.rgb, seen.alpha, seen.depth)
 
         return render_rays(look, cameras, pixels, at_once=1 << 14)
@@ -164,9 +169,9 @@ class NerfModel:
     def _rate(self, start: float) -> float:
         return rate_at(start, self.config.rates.end, self._progress)
 
-    @property
-    def _looking(self) -> Looking:
-        return Looking(self.field, self.occupancy, self._step, self.config.near, self.config.antialiased)
+    def _looking(self, *, around: bool = False) -> Looking:
+        cubes = self.occupancy.everything if around else self.occupancy.cubes
+        return Looking(self.field, cubes, self._step, self.config.near, self.config.antialiased)
 
     def _budget(self, rays: int, path: Path) -> None:
         """Rays of the next step: changed by no more than half of what this one had."""
@@ -176,12 +181,12 @@ class NerfModel:
         self._rays = min(max(round(wanted), _FEWEST_RAYS), _MOST_RAYS)
 
     def _look(self, path: Path, leaf: Float[Tensor, "w"] | None = None) -> Composited:
-        return self._looking.look(path, leaf, shine=min(self._progress / max(self.config.shine_by, 1e-6), 1.0))
+        return self._looking().look(path, leaf, shine=min(self._progress / max(self.config.shine_by, 1e-6), 1.0))
 
     def _guided(self, sightings: Sightings, rays: int, leaf: Float[Tensor, "w"], step: int) -> Float[Tensor, ""]:
         guidance = sightings.draw(rays, self._generator)
         at_most = _PASSED * self.config.samples
-        path = self._looking.along(guidance.rays, at_most=at_most, jitter=(self._seed + 1, step))
+        path = self._looking().along(guidance.rays, at_most=at_most, jitter=(self._seed + 1, step))
         return depth_loss(self._look(path, leaf), guidance)
 
     def _losses(

@@ -6,6 +6,7 @@ Letters: `c` cubes, `k` cells along a cube's side, `p` points.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -29,6 +30,8 @@ _EMPTY = 0.01
 """Opacity gathered in one step under which a cell counts as empty. Source: the same."""
 _REACH = 1.3
 """Half a cell's diagonal, and half as much again for cells nearer to a camera than most; in cells."""
+_OUT_OF_SIGHT = 32
+"""Updates after which a cell is left out in which no ray saw anything: behind surfaces, nothing is ever learnt."""
 _UNSEEN = 2
 """Photos that must see nothing at a cell's place before it is given up for good."""
 
@@ -43,15 +46,30 @@ class Occupancy:
         low, high = bounds.corners()
         self._grid: Any = OccGridEstimator([*low.tolist(), *high.tolist()], cells, bounds.doublings)
         self._grid.binaries.fill_(True)
+        self._age = torch.zeros_like(self._grid.binaries, dtype=torch.uint8)
 
     @property
     def cubes(self) -> OccupancyCubes:
+        """Cells that hold something that can be seen."""
+        return replace(self.everything, occupied=self._grid.binaries & (self._age < _OUT_OF_SIGHT))
+
+    @property
+    def everything(self) -> OccupancyCubes:
+        """Cells that hold something, seen or not: to look around in now and then."""
         return OccupancyCubes(self._grid.binaries, self._bounds.center, self._bounds.radius)
+
+    def mark(self, points: Float[Tensor, "p 3"]) -> None:
+        """Here something is seen."""
+        y = (points - torch.tensor(self._bounds.center)) / self._bounds.radius
+        cube = y.abs().amax(dim=-1).clamp(min=1).log2().ceil().long()
+        side = self._age.shape[1]
+        x = ((y / 2.0 ** cube[:, None] + 1) * (side / 2)).long().clamp(0, side - 1)
+        self._age[cube.clamp(max=len(self._age) - 1), x[:, 0], x[:, 1], x[:, 2]] = 0
 
     @property
     def share(self) -> float:
         """Of the cells, those that hold something."""
-        return float(self._grid.binaries.float().mean())
+        return float(self.cubes.occupied.float().mean())
 
     def carve(self, scene: Scene, *, near: float) -> None:
         """Give up what no training camera sees and, where photos are cut out, what they show to be empty."""
@@ -78,6 +96,7 @@ class Occupancy:
         """
         if step < _FROM or step % _EVERY != 0:
             return
+        self._age = torch.where(self._age < _OUT_OF_SIGHT, self._age + 1, self._age)
 
         def opacity(points: Float[Tensor, "p 3"]) -> Float[Tensor, "p 1"]:
             away = (points - torch.tensor(self._bounds.center)).norm(dim=-1) / self._bounds.radius
@@ -90,12 +109,13 @@ class Occupancy:
             )
 
     def state_dict(self) -> dict[str, Tensor]:
-        return {"occs": self._grid.occs.clone(), "binaries": self._grid.binaries.clone()}
+        return {"occs": self._grid.occs.clone(), "binaries": self._grid.binaries.clone(), "age": self._age.clone()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         if state["occs"].shape != self._grid.occs.shape:
             raise RuntimeError("the occupancy grid has another size")
         self._grid.occs, self._grid.binaries = state["occs"].clone(), state["binaries"].clone()
+        self._age = state["age"].clone()
 
     def _cut_out(self, scene: Scene) -> None:
         grid = self._grid

@@ -19,8 +19,8 @@ from recon.ops.march import Samples
 
 __all__ = ["visible"]
 
-_LEAST = 2e-4
-"""Share of a pixel under which a sample does not count. A new field gives ten times as much to each sample."""
+_LEAST = 1e-3
+"""Share of a pixel under which a sample does not count. A new field gives more to each sample."""
 _ROUNDS = (0, 16, 64, 1 << 30)
 """How many samples of each ray are asked for their density before looking which rays have ended."""
 
