@@ -26,7 +26,7 @@ _GROUP = 8
 
 
 class DepthNetwork(nn.Module):
-    """2.5 million parameters, a third of a second for a photo of 256 x 192 pixels on one core."""
+    """2.9 million parameters; 20 ms of one core for 160 x 128 pixels, as which a photo is seen."""
 
     def __init__(self) -> None:
         super().__init__()
