@@ -137,6 +137,15 @@ def test_zip_bombs_in_a_sog_are_refused(tmp_path: Path) -> None:
     tracemalloc.stop()
 
 
+def test_a_sog_whose_entries_lie_before_its_beginning_is_refused(tmp_path: Path) -> None:
+    data = bytearray(whole_file(".sog", tmp_path))
+    end = data.rindex(b"PK\x05\x06")
+    (directory,) = struct.unpack_from("<I", data, end + 16)
+    struct.pack_into("<I", data, end + 16, directory + 5000)
+    with pytest.raises(InputError, match="zip archive is broken"):
+        read_bytes(bytes(data), ".sog", tmp_path)
+
+
 def test_images_outside_a_sogs_folder_are_not_opened(tmp_path: Path) -> None:
     tree = json.loads(whole_file("meta.json", tmp_path))
     for name in ("../scales.webp", "/etc/passwd", "", ".", "a/b.webp", "nothing.webp", 3, None):

@@ -21,6 +21,10 @@ from recon.io.splats.sog_meta import MOST_JSON, Fetch, SogMeta
 __all__ = ["is_sog", "read_sog"]
 
 
+_BROKEN = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error, OSError, ValueError)
+"""What zipfile raises; the last two where an offset leads to before the file's beginning."""
+
+
 def is_sog(path: Path) -> bool:
     """Whether a `.json` is the description of a SOG rather than of cameras."""
     try:
@@ -37,7 +41,7 @@ def read_sog(path: Path) -> SplatAsset:
     try:
         with zipfile.ZipFile(path) as archive:
             return _read(path, _inside(path, archive))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
+    except _BROKEN as error:
         raise damaged(path, f"its zip archive is broken ({error})") from None
 
 
