@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from splat_files import likely_gaussians
 
 from recon.errors import InputError, RunError
+from recon.geometry import rotation_from_quaternion
 from recon.io.ply import read_ply, write_ply
 from recon.io.ply_header import read_header
 from recon.types import Gaussians
@@ -133,3 +135,40 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> 
     (tmp_path / "blocked").write_text("a file where a folder should be")
     with pytest.raises(RunError, match=r"splat\.ply could not be written"):
         write_ply(some_gaussians(1), tmp_path / "blocked" / "splat.ply")
+
+
+def test_viser_shows_our_file_as_its_own_example_reads_it(tmp_path: Path) -> None:
+    """Columns by name, wxyz quaternions, sizes and opacities before the activations, as viser's example has them."""
+    from plyfile import PlyData
+    from viser import ViserServer
+
+    from recon.viewer.splats import splats_from
+
+    gaussians = likely_gaussians(50)
+    gaussians.opacity_logits.clamp_(min=-4.0)  # fainter ones are not sent by our viewer
+    write_ply(gaussians, tmp_path / "a.ply")
+    rows = PlyData.read(str(tmp_path / "a.ply"))["vertex"]
+
+    def columns(*names: str) -> np.ndarray:
+        return np.stack([rows[name] for name in names], axis=-1).astype(np.float64)
+
+    rotations = rotation_from_quaternion(columns("rot_0", "rot_1", "rot_2", "rot_3"))
+    axes = rotations * np.exp(columns("scale_0", "scale_1", "scale_2"))[:, None, :]
+    ours = splats_from(gaussians, unit=1.0)
+    np.testing.assert_allclose(columns("x", "y", "z"), ours.centers, rtol=1e-6)
+    np.testing.assert_allclose(axes @ axes.swapaxes(1, 2), ours.covariances, rtol=1e-4, atol=1e-9)  # float32 sizes
+    rgb = (0.5 + 0.28209479177387814 * columns("f_dc_0", "f_dc_1", "f_dc_2")).clip(0, 1)
+    np.testing.assert_allclose(rgb, ours.rgb, atol=1e-6)
+    server = ViserServer(host="127.0.0.1", port=0, verbose=False)
+    try:
+        opacities = 1 / (1 + np.exp(-columns("opacity")))
+        shown = server.scene.add_gaussian_splats(
+            "/splats",
+            centers=columns("x", "y", "z"),
+            covariances=axes @ axes.swapaxes(1, 2),
+            rgbs=rgb,
+            opacities=opacities,
+        )
+        assert shown.visible
+    finally:
+        server.stop()
