@@ -22,6 +22,15 @@ __all__ = ["INTERRUPTED", "Talk", "run_command"]
 INTERRUPTED = 130
 """Exit code of a command stopped by Ctrl-C."""
 
+_NO_LIBRARY = "cannot open shared object file"
+_DEBIAN = {
+    "libusb-1.0.so.0": "libusb-1.0-0",
+    "libGL.so.1": "libgl1",
+    "libEGL.so.1": "libegl1",
+    "libX11.so.6": "libx11-6",
+}
+"""Packages of the libraries that open3d takes from the system."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Talk:
@@ -57,6 +66,13 @@ def run_command(name: str, arguments: Sequence[str], started: float) -> int:
     except BrokenPipeError:  # the reader of our output left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except ImportError as error:
+        if _NO_LIBRARY not in str(error):
+            raise
+        library = str(error).split(":")[0]
+        package = _DEBIAN.get(library, "the package that holds it")
+        console.error(f"This needs {library}, which is not on this machine.", f"On Debian: apt-get install {package}")
+        return 2
     except OSError as error:
         if not is_mendable(error):
             raise

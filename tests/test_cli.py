@@ -97,3 +97,17 @@ def test_a_file_that_cannot_be_used_is_named_with_what_helps(
     assert "choose another folder" in said
     assert "space" not in said
     assert "Errno" not in said
+
+
+def test_a_library_that_is_missing_is_named_with_its_package(
+    trained_run: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from recon.cli import export
+
+    def missing(*_: object) -> None:
+        raise ImportError("libusb-1.0.so.0: cannot open shared object file: No such file or directory")
+
+    monkeypatch.setattr(export, "open_run", missing)
+    said = refusal(capsys, "export", trained_run, "--to", "mesh.glb")
+    assert "libusb-1.0.so.0" in said
+    assert "apt-get install libusb-1.0-0" in said
