@@ -20,6 +20,7 @@ COMMANDS = {
     "eval": "How good a run is, on the photos it never saw.",
     "render": "Pictures from a run: its photos' views, or an orbit as a video.",
     "export": "A run as a file other programs open.",
+    "depth": "How far away what photos show is: a map for each.",
     "features": "What photos show: what looks alike, in photos and in 3D.",
     "classify": "What point clouds are, and what stands in a scene.",
     "convert": "A splat file in another format or frame.",

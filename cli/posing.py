@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol, runtime_checkable
 
 from recon.cli.console import Console
 from recon.cli.duration import Deadline
@@ -17,15 +17,26 @@ from recon.io.posed import find_posed
 from recon.sfm.config import PosesConfig
 from recon.types import Capture, LeftOut, Reconstruction
 
-if TYPE_CHECKING:
-    from recon.cli.train import Options
-
-__all__ = ["Posed", "compute_poses", "find_photos", "name_left_out", "posed_photos"]
+__all__ = ["Posed", "ToPose", "compute_poses", "find_photos", "name_left_out", "posed_photos"]
 
 _NAMED = 8
 """At most so many left out photos are listed on the terminal; the report has them all."""
 _FEW_POINTS = 100
 """With fewer, a posed data set counts as one without points."""
+
+
+@runtime_checkable
+class ToPose(Protocol):
+    """Options of a command that begins with photos."""
+
+    @property
+    def images(self) -> Path | None: ...
+    @property
+    def colmap(self) -> Path | None: ...
+    @property
+    def masks(self) -> Path | None: ...
+    @property
+    def poses(self) -> PosesConfig: ...
 
 
 @dataclass(frozen=True)
@@ -36,7 +47,7 @@ class Posed:
     photos: int
 
 
-def posed_photos(options: Options, workspace: Path, deadline: Deadline, console: Console) -> Posed:
+def posed_photos(options: ToPose, workspace: Path, deadline: Deadline, console: Console) -> Posed:
     """Posed photos of `options.images`; their COLMAP model lies in `workspace` afterwards."""
     images = options.images
     assert images is not None
@@ -119,7 +130,7 @@ def name_left_out(left_out: tuple[LeftOut, ...], console: Console) -> None:
         console.say(f"  and {len(left_out) - _NAMED} more; report.html lists them all")
 
 
-def _given(options: Options) -> Path:
+def _given(options: ToPose) -> Path:
     """The COLMAP model the user named, or the one in its sparse/0."""
     assert options.colmap is not None
     found = find_posed(options.colmap)

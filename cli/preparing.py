@@ -10,6 +10,7 @@ from recon.cli.afterwards import Afterwards
 from recon.cli.console import Console
 from recon.cli.duration import Deadline
 from recon.cli.fingerprint import fingerprint
+from recon.cli.guiding import guided
 from recon.cli.interruption import Interruption
 from recon.cli.kept import read_kept
 from recon.cli.opening import posed_again, scene_with_photos
@@ -23,7 +24,7 @@ from recon.training import TrainConfig
 from recon.types import Reconstruction, Scene
 
 if TYPE_CHECKING:
-    from recon.cli.train import Options
+    from recon.cli.train_options import Options
 
 __all__ = ["Prepared", "prepare"]
 
@@ -54,6 +55,7 @@ def prepare(run: Run, kept: dict[str, Any], options: Options, deadline: Deadline
     if image_size is None:
         image_size = _affordable_size(posed.reconstruction, console, gpu=options.device == "cuda")
     scene = _scene(posed.reconstruction, image_size, options, console)
+    ready = guided(scene, posed.reconstruction, options, console)
     config = _train_config(scene, options, deadline)
     described = {"image_size": image_size, "transparent": scene.transparent}
     length = {name: value for name, value in (("steps", config.steps), ("budget", config.budget)) if value is not None}
@@ -65,7 +67,7 @@ def prepare(run: Run, kept: dict[str, Any], options: Options, deadline: Deadline
         stage.result = f"COLMAP model in {run.sfm}"
     if interruption.asked:
         raise KeyboardInterrupt
-    return Prepared(posed.reconstruction, posed.photos, scene, config)
+    return Prepared(posed.reconstruction, posed.photos, ready, config)
 
 
 def _affordable_size(reconstruction: Reconstruction, console: Console, *, gpu: bool) -> int:
@@ -98,7 +100,7 @@ def _prepared_again(run: Run, options: Options, console: Console) -> Prepared:
         scene = scene_with_photos(run, kept, reconstruction)
         stage.result = f"{len(scene)} photos, posed before"
     config = TrainConfig(steps=kept.training.steps, budget=kept.training.budget, seed=options.seed)
-    return Prepared(reconstruction, kept.inputs.photos, scene, config)
+    return Prepared(reconstruction, kept.inputs.photos, guided(scene, reconstruction, options, console), config)
 
 
 def _train_config(scene: Scene, options: Options, deadline: Deadline) -> TrainConfig:

@@ -22,7 +22,7 @@ from recon.training import PausableClock, TrainConfig, TrainState
 from recon.types import StepReport
 
 if TYPE_CHECKING:
-    from recon.cli.train import Options
+    from recon.cli.train_options import Options
     from recon.viewer import Viewer
 
 __all__ = ["train_run"]

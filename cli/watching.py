@@ -11,7 +11,7 @@ from recon.training import PausableClock
 from recon.types import Renderer, Scene
 
 if TYPE_CHECKING:
-    from recon.cli.train import Options
+    from recon.cli.train_options import Options
     from recon.viewer import Viewer
 
 __all__ = ["serve", "watched"]

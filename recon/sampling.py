@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from recon.errors import RunError
-from recon.types import Batch, Cameras, Picture, Scene
+from recon.types import Batch, Cameras, DepthMap, Picture, Scene
 
 __all__ = ["PixelSampler", "Sampler", "shrink"]
 
@@ -62,6 +62,7 @@ class Sampler:
             return self._kept[index]
         batch = _pictures_to(self._device, _batch(self._scene, index, scale))
         size = batch.rgb.numel() + sum(part.numel() for part in (batch.alpha, batch.mask) if part is not None)
+        size += 0 if batch.depth is None else 8 * batch.depth.inverse.numel()
         if self._kept_bytes + size <= self._memory:
             self._kept[index] = batch
             self._kept_bytes += size
@@ -217,13 +218,14 @@ def _joined(planes: Sequence[tuple[Tensor | None, int]]) -> UInt8[Tensor, "p"] |
 
 
 def _batch(scene: Scene, index: int, scale: float) -> Batch:
-    camera, picture = scene.cameras[index], scene.images[index]
+    camera, picture, depth = scene.cameras[index], scene.images[index], scene.depths.get(index)
     if scale < 1:
         longest = int(torch.maximum(camera.width, camera.height))
         camera = camera.resized(max(round(longest * scale), min(_SMALLEST, longest)))
         picture = shrink(picture, width=int(camera.width), height=int(camera.height))
+        depth = None if depth is None else _shrunk(depth, width=int(camera.width), height=int(camera.height))
     planar = picture.rgb.permute(2, 0, 1).contiguous()
-    return Batch(camera, planar.permute(1, 2, 0), (index,), alpha=picture.alpha, mask=picture.mask)
+    return Batch(camera, planar.permute(1, 2, 0), (index,), alpha=picture.alpha, mask=picture.mask, depth=depth)
 
 
 def _pictures_to(device: torch.device, batch: Batch) -> Batch:
@@ -231,7 +233,8 @@ def _pictures_to(device: torch.device, batch: Batch) -> Batch:
         return batch
     planar = batch.rgb.permute(2, 0, 1).to(device)
     alpha, mask = (None if part is None else part.to(device) for part in (batch.alpha, batch.mask))
-    return replace(batch, rgb=planar.permute(1, 2, 0), alpha=alpha, mask=mask)
+    depth = None if batch.depth is None else batch.depth.to(device)
+    return replace(batch, rgb=planar.permute(1, 2, 0), alpha=alpha, mask=mask, depth=depth)
 
 
 def shrink(picture: Picture, *, width: int, height: int) -> Picture:
@@ -245,6 +248,13 @@ def shrink(picture: Picture, *, width: int, height: int) -> Picture:
     colour = _area(rgb * alpha, width, height) / covered.clamp(min=1e-6)
     small = Picture(_bytes(colour).permute(1, 2, 0), alpha=_bytes(covered[0] * 255))
     return small if mask is None else replace(small, mask=_bytes(mask))
+
+
+def _shrunk(depth: DepthMap, *, width: int, height: int) -> DepthMap:
+    """Each pixel the mean inverse depth of the area it covers, by confidence."""
+    both = torch.stack([depth.inverse * depth.confidence, depth.confidence])
+    inverse, confidence = _area(both, width, height)
+    return DepthMap(inverse / confidence.clamp(min=1e-6), confidence, depth.kind)
 
 
 def _area(planes: Float[Tensor, "c h w"], width: int, height: int) -> Float[Tensor, "c h2 w2"]:

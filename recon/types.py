@@ -13,7 +13,7 @@ Conventions, true everywhere:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
@@ -27,6 +27,8 @@ __all__ = [
     "Batch",
     "Cameras",
     "Capture",
+    "DepthKind",
+    "DepthMap",
     "Gaussians",
     "HasDensity",
     "HasGaussians",
@@ -203,6 +205,37 @@ class Picture:
     """Weight of each pixel in the loss, 0 ignored, 255 full."""
 
 
+DepthKind = Literal["scene", "metric", "relative"]
+"""Units of a depth map: world units of the scene; metres, or anything else that lacks a scale; or inverse depth that
+lacks a scale and a shift, as networks give it."""
+
+
+@dataclass(frozen=True)
+class DepthMap:
+    """What is known of a photo's depth, at its picture's pixel centres: inverse, for errors are even in that."""
+
+    inverse: Float[Tensor, "h w"]
+    """One over the depth along the camera's z axis, in what `kind` says. Meaningless where there is no confidence."""
+    confidence: Float[Tensor, "h w"]
+    """0 (unknown) to 1."""
+    kind: DepthKind
+
+    @property
+    def known(self) -> Tensor:
+        """Where there is any confidence."""
+        return self.confidence > 0
+
+    @property
+    def depth(self) -> Float[Tensor, "h w"]:
+        """0 where nothing is known. Only of maps that lack no shift."""
+        assert self.kind != "relative", "align it first"
+        known = self.known & (self.inverse > 0)
+        return torch.where(known, 1 / torch.where(known, self.inverse, 1), 0)
+
+    def to(self, device: torch.device | str) -> DepthMap:
+        return DepthMap(self.inverse.to(device), self.confidence.to(device), self.kind)
+
+
 @runtime_checkable
 class ImageStore(Protocol):
     """Pictures by view index, loaded when asked for."""
@@ -229,6 +262,8 @@ class Scene:
     """Unit vector against gravity, the same in world and input frame."""
     transparent: bool = False
     """The photos have an alpha channel: they show a thing cut out of its background."""
+    depths: Mapping[int, DepthMap] = field(default_factory=dict)
+    """Depth of some views by their index, in world units, where something but the model told it."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -285,6 +320,8 @@ class Batch:
     mask: UInt8[Tensor, "*shape"] | None = None
     pixels: Float[Tensor, "r 2"] | None = None
     """Where the pixels are; None for a whole image."""
+    depth: DepthMap | None = None
+    """What is known of a whole image's depth, in world units."""
     camera_of: Int[Tensor, "r"] | None = None
     """Which of `cameras` each pixel belongs to; `cameras` and `indices` have a batch dimension then."""
 

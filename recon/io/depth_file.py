@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import Float
 
 from recon.errors import InputError
 
-__all__ = ["DEPTH_ENDINGS", "MILLIMETRES", "read_depth"]
+__all__ = ["DEPTH_ENDINGS", "MILLIMETRES", "find_depth", "read_depth"]
 
 DEPTH_ENDINGS = (".npz", ".npy", ".png")
 MILLIMETRES = 1000.0
 """Steps of a PNG in a metre, unless its layout says otherwise."""
+
+
+def find_depth(folder: Path, photo: str) -> Path | None:
+    """The map in `folder` that is named after a photo: a/b.jpg has a/b.png, b.png or a_b.png."""
+    stem = PurePosixPath(photo).with_suffix("")
+    for place in (stem, PurePosixPath(stem.name), PurePosixPath("_".join(stem.parts))):
+        for ending in DEPTH_ENDINGS:
+            path = folder / f"{place}{ending}"
+            if path.is_file():
+                return path
+    return None
 
 
 def read_depth(path: Path, *, steps: float = MILLIMETRES) -> Float[np.ndarray, "h w"]:

@@ -101,11 +101,19 @@ def view_of(camera: Cameras, *, sh_degree: int, antialiased: bool) -> tuple[Any,
 
 
 def splat_backward(
-    frame: Frame, blocks: Float[Tensor, "b c 16"], *, grad_rgb: Float[Tensor, "3 h w"], grad_alpha: Float[Tensor, "h w"]
+    frame: Frame,
+    blocks: Float[Tensor, "b c 16"],
+    *,
+    grad_rgb: Float[Tensor, "3 h w"],
+    grad_alpha: Float[Tensor, "h w"],
+    grad_depth: Float[Tensor, "h w"] | None = None,
 ) -> Float[Tensor, "b c 16"]:
-    """The gradient in `blocks`, outside autograd; for losses that add to it before Adam takes it."""
+    """The gradient in `blocks`, outside autograd; for losses that add to it before Adam takes it.
+
+    `grad_depth` is that of the sum of weight times depth; only where the forward was given a place for it.
+    """
     grads = torch.empty_like(blocks)
-    frame.scratch.backward(grad_rgb, grad_alpha, None, grads, blocks.new_zeros(4, 4))
+    frame.scratch.backward(grad_rgb, grad_alpha, grad_depth, grads, blocks.new_zeros(4, 4))
     return grads
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from recon.models.gaussians.config import AdaptiveDensity, GaussianConfig, Mcmc, Rates
+from recon.models.gaussians.config import AdaptiveDensity, DepthTerms, GaussianConfig, Mcmc, Rates
 from recon.models.gaussians.initialise import gaussians_from_scene
 from recon.models.gaussians.model import GaussianModel
 from recon.types import Scene
 
-__all__ = ["AdaptiveDensity", "GaussianConfig", "GaussianModel", "Mcmc", "Rates", "build_gaussians"]
+__all__ = ["AdaptiveDensity", "DepthTerms", "GaussianConfig", "GaussianModel", "Mcmc", "Rates", "build_gaussians"]
 
 
 def build_gaussians(

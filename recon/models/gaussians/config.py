@@ -8,7 +8,7 @@ from typing import Literal
 
 from recon.errors import InputError
 
-__all__ = ["AdaptiveDensity", "GaussianConfig", "Mcmc", "Rates", "SurfaceTerms"]
+__all__ = ["AdaptiveDensity", "DepthTerms", "GaussianConfig", "Mcmc", "Rates", "SurfaceTerms"]
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,28 @@ class SurfaceTerms:
 
 
 @dataclass(frozen=True)
+class DepthTerms:
+    """How strongly the depth that --depth tells is asked for. Both weights sink evenly to nothing."""
+
+    depth: float = 0.1
+    """Weight of the mean relative difference of depths, at the start."""
+    normal: float = 0.01
+    """Weight of one minus the cosine between the normals of both depths, at the start."""
+    until: float = 0.5
+    """Share of training after which photos alone decide."""
+    common: float = 0.5
+    """How much of what all of a photo's pixels differ by is forgiven, 0 to 1. Source: Eigen et al. 2014, equation 4."""
+    points: float = 0.4
+    """Gaussians put onto known depths before the first step, as a share of --max-gaussians."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            most = math.inf if name in ("depth", "normal") else 1.0
+            if not 0 <= value <= most:
+                raise InputError(f"--depth-terms.{name} is {value:g}.", advice="Give 0 or more; shares at most 1.")
+
+
+@dataclass(frozen=True)
 class GaussianConfig:
     """3D Gaussian splatting."""
 
@@ -123,6 +145,8 @@ class GaussianConfig:
     """Learn flat Gaussians that lie on surfaces: better meshes, slightly worse pictures, steps of twice the time."""
     surface_terms: SurfaceTerms = field(default_factory=SurfaceTerms)
     """What --surface asks for."""
+    depth_terms: DepthTerms = field(default_factory=DepthTerms)
+    """What --depth asks for."""
     background: Literal["random", "black", "white"] = "random"
     """What is put behind photos that have transparency, while training."""
     rates: Rates = field(default_factory=Rates)

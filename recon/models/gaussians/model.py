@@ -12,6 +12,7 @@ from torch import Tensor
 from recon.models.gaussians.band_limit import BandLimit
 from recon.models.gaussians.config import GaussianConfig
 from recon.models.gaussians.density import Density
+from recon.models.gaussians.depth_guide import guidance
 from recon.models.gaussians.exposure import Exposure
 from recon.models.gaussians.flatness import surface_losses
 from recon.models.gaussians.schedule import active_degree, decayed, plane_rates
@@ -84,14 +85,17 @@ class GaussianModel:
         """
         self._arrive(step)
         target, store = self._target(batch), self.store
-        replayed = self._replayed(batch, target, step)
+        guided = batch.depth is not None and self._progress < self.config.depth_terms.until
+        replayed = None if guided else self._replayed(batch, target, step)
         if replayed is not None:
             return replayed
+        depth = torch.empty(target.rgb.shape[1:], device=self.device) if guided else None
         frame = splat_forward(
             store.blocks,
             batch.cameras,
             sh_degree=self.degree,
             antialiased=self.config.antialiased,
+            depth=depth,
             reuse=self._frame,
             wait=False,
         )
@@ -107,11 +111,12 @@ class GaussianModel:
             mask=target.mask,
         )
         losses = self._terms(loss.l1, loss.ssim)
-        looks = self.device.type == "cpu" or self.config.surface  # on a GPU a look waits; there the kernel looks
+        # On a GPU a look waits; there the kernel looks, but for what goes beside it.
+        looks = self.device.type == "cpu" or self.config.surface or guided
         if looks and not bool(torch.isfinite(loss.loss)):
             return losses
-        if self.config.surface:
-            return losses | self._surface_step(batch, target, frame, loss, step)
+        if self.config.surface or depth is not None:
+            return losses | self._step_with_terms(batch, target, frame, loss, depth, step)
         opacity_pull, scale_pull = self.density.pulls(store.count)
         splat_backward_adam(
             frame,
@@ -179,32 +184,54 @@ class GaussianModel:
             self.why_no_graph = str(error)
             warnings.warn(f"Steps are not recorded as a CUDA graph: {error}", stacklevel=2)
 
-    def _surface_step(
-        self, batch: Batch, target: Photo, frame: Frame, loss: PhotometricGradient, step: int
+    def _step_with_terms(
+        self,
+        batch: Batch,
+        target: Photo,
+        frame: Frame,
+        loss: PhotometricGradient,
+        depth: Tensor | None,
+        step: int,
     ) -> dict[str, Tensor]:
-        """The rest of a training step where surfaces are asked for: their gradient joins that of the pictures."""
-        store, config = self.store, self.config
+        """The rest of a step that asks for more than pictures: those gradients join theirs.
+
+        `depth [h w]` is the frame's sum of weight times depth, where the batch knows depth.
+        """
+        store, terms = self.store, {}
+        grad_alpha, grad_depth = loss.alpha, None
+        if depth is not None and batch.depth is not None:
+            told = guidance(
+                depth, frame.alpha, batch.depth, batch.cameras, terms=self.config.depth_terms, progress=self._progress
+            )
+            terms |= told.losses
+            grad_alpha, grad_depth = grad_alpha + told.grad_alpha, told.grad_depth
         seen = frame.seen(len(store.blocks) * LANES)
-        gradient = splat_backward(frame, store.blocks, grad_rgb=loss.rgb, grad_alpha=loss.alpha)
-        leaf = store.blocks.clone().requires_grad_()
+        gradient = splat_backward(frame, store.blocks, grad_rgb=loss.rgb, grad_alpha=grad_alpha, grad_depth=grad_depth)
+        if self.config.surface:
+            terms |= self._add_surface(gradient, batch, target, seen)
+        self._regularise(gradient, seen)
+        adam_step(store.blocks, gradient, store.moments, learning_rates=self._rates(), step=step + 1, seen=seen)
+        if loss.exposure is not None:
+            self._step_exposure(batch, loss.exposure)
+        return terms
+
+    def _add_surface(self, gradient: Tensor, batch: Batch, target: Photo, seen: Tensor) -> dict[str, Tensor]:
+        """The terms that ask for surfaces; their gradient is added to `gradient`."""
+        leaf = self.store.blocks.clone().requires_grad_()
         terms = surface_losses(
             leaf,
             batch.cameras,
             target.rgb,
             seen,
-            terms=config.surface_terms,
+            terms=self.config.surface_terms,
             extent=self._extent,
             progress=self._progress,
-            antialiased=config.antialiased,
+            antialiased=self.config.antialiased,
         )
         torch.stack(list(terms.values())).sum().backward()
         assert leaf.grad is not None
         if bool(leaf.grad.isfinite().all()):
             gradient += leaf.grad
-        self._regularise(gradient, seen)
-        adam_step(store.blocks, gradient, store.moments, learning_rates=self._rates(), step=step + 1, seen=seen)
-        if loss.exposure is not None:
-            self._step_exposure(batch, loss.exposure)
         return {name: term.detach() for name, term in terms.items()}
 
     def autograd_step(self, batch: Batch, step: int) -> dict[str, Tensor]:

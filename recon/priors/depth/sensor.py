@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.errors import InputError
-from recon.io.depth_file import DEPTH_ENDINGS, read_depth
+from recon.io.depth_file import DEPTH_ENDINGS, find_depth, read_depth
 from recon.io.undistort import Pinhole, sample_nearest
 from recon.priors.protocols import DepthMap, Progress
 from recon.types import Cameras, Lens, Reconstruction, Scene
@@ -42,15 +42,14 @@ class SensorDepth:
             yield self._read(path, self.lenses[scene.names[view]], scene.cameras[view])
 
     def _file_of(self, name: str) -> Path:
-        stem = PurePosixPath(name).with_suffix("")
-        tried = [self.folder / f"{place}{ending}" for place in (stem, stem.name) for ending in DEPTH_ENDINGS]
-        for path in tried:
-            if path.is_file():
-                return path
-        endings = " or ".join(DEPTH_ENDINGS)
-        raise InputError(
-            f"{self.folder} has no depth map of {name}.", advice=f"Add {stem.name} with the ending {endings}."
-        )
+        path = find_depth(self.folder, name)
+        if path is None:
+            endings = " or ".join(DEPTH_ENDINGS)
+            raise InputError(
+                f"{self.folder} has no depth map of {name}.",
+                advice=f"Add {PurePosixPath(name).stem} with the ending {endings}.",
+            )
+        return path
 
     def _read(self, path: Path, lens: Lens, camera: Cameras) -> DepthMap:
         depth = torch.from_numpy(read_depth(path))

@@ -1,0 +1,111 @@
+"""What depth is worth where photos are few: ten to train on, every eighth held out, with and without --depth.
+
+    RECON_DATA=... python benchmarks/few_views.py [fox studio] [--depth none stereo] [--steps 2000]
+
+Poses are given; sparse points are triangulated from the ten photos alone, so nothing of the others is known. Both
+trainings have the same steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from recon.cli.console import Console
+from recon.cli.guiding import guided
+from recon.datasets import data_root
+from recon.evaluation import evaluate
+from recon.export.views import render_picture
+from recon.io.posed import find_posed
+from recon.io.scene import load_scene
+from recon.models import GaussianConfig, build_model
+from recon.sfm.config import PosesConfig
+from recon.sfm.points import triangulate_photos
+from recon.training import TrainConfig, TrainState, train
+from recon.types import Reconstruction, Scene
+
+SIZES = {"fox": 480, "studio": 400, "object": 400}
+
+
+@dataclass(frozen=True)
+class Guided:
+    """What `guided` wants to know."""
+
+    depth: Any
+    model: GaussianConfig
+    depth_from: Path | None = None
+    seed: int = 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("scenes", nargs="*", default=["fox", "studio"], choices=[*SIZES, []])
+    parser.add_argument("--depth", nargs="*", default=["none", "stereo"])
+    parser.add_argument("--photos", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--config", default="GaussianConfig()", help="of the model, as Python says it")
+    parser.add_argument("--keep", type=Path, help="write the held-out photos beside their renders here")
+    options = parser.parse_args()
+    print("| scene | depth | points | PSNR | SSIM | Gaussians | depth s | training s |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name in options.scenes:
+        reconstruction = few(name, options.photos)
+        for depth in options.depth:
+            print(row(name, depth, reconstruction, options), flush=True)
+
+
+def few(name: str, count: int) -> Reconstruction:
+    """The posed photos, `count` of them to train on, with the points that those alone agree on."""
+    posed = find_posed(data_root() / name)
+    assert posed is not None
+    whole = posed.read()
+    views = sorted(whole.views, key=lambda view: view.name)
+    test = [view for view in views if view.split == "test"] or views[::8]
+    rest = [view for view in views if view not in test]
+    chosen = [rest[round(i * (len(rest) - 1) / (count - 1))] for i in range(count)]
+    train_views = tuple(replace(view, split="train") for view in chosen)
+    with tempfile.TemporaryDirectory() as workspace:
+        found = triangulate_photos(
+            replace(whole, views=train_views), PosesConfig(), Path(workspace), lambda what, done: None
+        )
+    return replace(found, views=(*train_views, *(replace(view, split="test") for view in test)))
+
+
+def row(name: str, depth: Any, reconstruction: Reconstruction, options: argparse.Namespace) -> str:
+    scene = load_scene(reconstruction, image_size=SIZES[name])
+    config = eval(options.config)
+    assert isinstance(config, GaussianConfig)
+    started = time.perf_counter()
+    scene = guided(scene, reconstruction, Guided(depth, config), Console(quiet=True))
+    before = time.perf_counter()
+    model = build_model(config, scene, steps=options.steps)
+    state = TrainState.start(model, scene)
+    for _ in train(state, scene, TrainConfig(steps=options.steps)):
+        pass
+    seconds = time.perf_counter() - before
+    metrics = evaluate(model, scene, scene.test)
+    if options.keep is not None:
+        keep(model, scene, options.keep / f"{name}-{depth}")
+    return (
+        f"| {name} | {depth} | {len(scene.points)} | {metrics.psnr:.2f} | {metrics.ssim:.3f} "
+        f"| {model.counts()['gaussians']} | {before - started:.0f} | {seconds:.0f} |"
+    )
+
+
+def keep(model, scene: Scene, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in scene.test:
+        photo = scene.images[index].rgb
+        both = torch.cat([photo, render_picture(model, scene.cameras[index], torch.zeros(3))], dim=1)
+        Image.fromarray(both.numpy()).save(folder / f"{Path(scene.names[index]).stem}.png")
+
+
+if __name__ == "__main__":
+    main()
