@@ -11,14 +11,14 @@ from collections.abc import Callable
 
 import torch
 
-from recon.types import Renderer, Scene
+from recon.types import Cameras, Renderer, Scene
 
 __all__ = ["Afterwards"]
 
 _MOMENTS = (0.3, 0.6, 0.85)
 """Shares of training after which the model is timed: it draws faster, the more it knows to be empty."""
-_SHARE = 0.01
-"""Of the budget that one timing may take."""
+_SHARE, _TRIES = 0.005, 2
+"""Of the budget that one timing may take, and how many are made: another program may be in the way of one."""
 _REPORTED, _REPORTED_SIDE = 16, 400
 """Held-out photos that the report shows, and their longest side."""
 _SMALLEST = 32
@@ -43,8 +43,10 @@ class Afterwards:
 
     @property
     def budget(self) -> float | None:
-        """Seconds that training has."""
-        return None if self._given is None else max(self._given - self.seconds, 0.0)
+        """Seconds that training has: once it runs, half of what was given at least, however slow a look was."""
+        if self._given is None:
+            return None
+        return max(self._given - self.seconds, self._given / 2 if self._looks > 0 else 0.0)
 
     @torch.no_grad()
     def look(self, model: Renderer, done: float) -> None:
@@ -60,9 +62,13 @@ class Afterwards:
         longest = int(torch.maximum(camera.width, camera.height))
         share = min(_SHARE * self._given / max(self._drawing * whole, 1e-9), 1.0)
         small = camera.resized(max(int(longest * share**0.5), min(_SMALLEST, longest)))
+        taken = min(self._seconds_to_draw(model, small) for _ in range(_TRIES))
+        self._drawing = taken / (int(small.width) * int(small.height)) * 1e6
+
+    def _seconds_to_draw(self, model: Renderer, camera: Cameras) -> float:
         started = self._clock()
-        model.render(small).rgb.sum().item()  # waits for a GPU, too
-        self._drawing = (self._clock() - started) / (int(small.width) * int(small.height)) * 1e6
+        model.render(camera).rgb.sum().item()  # waits for a GPU, too
+        return self._clock() - started
 
 
 def _busy() -> float:

@@ -37,9 +37,9 @@ class Options(Talk):
     """How far away what photos show is: a map for each, and how right they are.
 
     `stereo` compares posed photos, and needs nothing else; `monocular` is recon's own small network; `pretrained` is
-    one that others trained; `sensor` reads maps that lie in a folder. Each photo has a 16-bit PNG and an .npz with depth along the camera's z axis (0
-    where unknown) in units of the cameras' frame, and its confidence; depth.json lists them, the unit of the PNGs, and
-    AbsRel and delta-1 against the sparse points or --truth.
+    one that others trained; `sensor` reads maps that lie in a folder. Each photo has a 16-bit PNG and an .npz with
+    depth along the camera's z axis (0 where unknown) in units of the cameras' frame, and its confidence; depth.json
+    lists them, the unit of the PNGs, and AbsRel and delta-1 against the sparse points or --truth.
     """
 
     images: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DIR|RUN")]

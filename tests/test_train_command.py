@@ -31,7 +31,17 @@ def test_train_reports_what_scripts_need(photos_with_poses: Path, tmp_path: Path
     assert names == ["photos", "points", "scene", "store", "train", "evaluate", "export", "report"]
     assert all(stage["seconds"] >= 0 and stage["peak_memory"] > 1e7 for stage in told["stages"])
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
-        *(".lock", "checkpoint", "config.toml", "exports", "metrics.jsonl", "report.html", "scene", "sfm")
+        *(
+            ".lock",
+            "checkpoint",
+            "config.toml",
+            "exports",
+            "exports.jsonl",
+            "metrics.jsonl",
+            "report.html",
+            "scene",
+            "sfm",
+        )
     }
 
 
@@ -149,6 +159,15 @@ def test_a_budget_learns_how_fast_the_model_draws(room: Room, monkeypatch: pytes
     slow.seconds = 1e-7
     afterwards.look(slow, 0.9)
     assert afterwards.budget == pytest.approx(100 - 1 - 4.3 - 0.1 * megapixels, rel=0.01)
+
+
+def test_a_slow_look_at_the_model_leaves_half_of_the_budget_to_training(room: Room) -> None:
+    from recon.cli.afterwards import Afterwards
+
+    slow = Slow(1.0)  # seconds a pixel
+    afterwards = Afterwards(room.scene(test=(0, 3)), 1.0, 100.0, clock=lambda: slow.now)
+    afterwards.look(slow, 0.31)
+    assert afterwards.budget == 50
 
 
 @pytest.mark.slow
