@@ -128,7 +128,7 @@ def test_augmented_clouds_keep_their_up_axis_and_radius() -> None:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_training_learns_plates_from_poles(name: NetworkName, tmp_path: Path) -> None:
-    clouds = read_labelled(labelled_file(tmp_path / "train.npz"))
+    clouds = read_labelled(labelled_file(tmp_path / "train.npz", each=40))
     teaching, choosing = clouds.held_out(0.25)
     config = replace(QUICK, epochs=20, points=48)
     state = TrainingState.fresh(name, 2, config)
