@@ -7,7 +7,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 NATIVE := $(shell find cuda -type f)
 DEMO := runs/demo
 # Time for recon train in the demo, poses, evaluation and all: with the installation, it stays under ten minutes.
-BUDGET ?= 270s
+BUDGET ?= 210s
 VIEW ?=
 # Which tests, for example TESTS=tests/test_ply.py; empty for all.
 TESTS ?=
