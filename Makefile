@@ -5,6 +5,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 NATIVE := $(shell find cuda -type f)
+# An editable install knows the modules that there were: others, and it is made again.
+MODULES := $(shell find cli datasets recon viewer -name '*.py' | sort | cksum | cut -d' ' -f1)
+INSTALLED := $(VENV)/.installed-$(MODULES)
 DEMO := runs/demo
 # Time for recon train in the demo, poses, evaluation and all: with the installation, it stays under ten minutes.
 BUDGET ?= 210s
@@ -17,23 +20,23 @@ TESTS ?=
 
 help:
 	@echo "make demo    install into .venv, then photos -> poses -> splat (VIEW=1 leaves the viewer open)"
-	@echo "make test    the tests, under two minutes once installed      make test-slow   whole reconstructions"
+	@echo "make test    the tests, ten minutes on two cores             make test-slow   whole reconstructions"
 	@echo "make check   format, lint, types, architecture                make fix         format and mend"
 	@echo "make bench   speed and quality, writes docs/kernels_cpu.md    make setup       only install"
 	@echo "make native  compile after a change under cuda/               make test-gpu    the tests that need a GPU"
 
-setup: $(VENV)/.installed-dev
+setup: $(INSTALLED)-dev
 
 # An editable install with the native module built by the system's cmake. Runs again when what it was made from changes.
-$(VENV)/.installed: constraints.txt pyproject.toml $(NATIVE)
+$(INSTALLED): constraints.txt pyproject.toml $(NATIVE)
 	@bash scripts/install.sh "$(PYTHON)" "$(VENV)" ""
-	@touch $@
+	@rm -f $(VENV)/.installed* && touch $@
 
-$(VENV)/.installed-dev: constraints.txt pyproject.toml $(NATIVE)
+$(INSTALLED)-dev: constraints.txt pyproject.toml $(NATIVE)
 	@bash scripts/install.sh "$(PYTHON)" "$(VENV)" "[dev]"
-	@touch $(VENV)/.installed $@
+	@rm -f $(VENV)/.installed* && touch $(INSTALLED) $@
 
-native: $(VENV)/.installed
+native: $(INSTALLED)
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -59,7 +62,7 @@ bench: setup
 	@if [ -n "$$RECON_DATA" ]; then $(BIN)/python benchmarks/scenes.py; \
 	else echo "RECON_DATA is not set: the real scenes are left out."; fi
 
-demo: $(VENV)/.installed
+demo: $(INSTALLED)
 	@sh scripts/demo.sh "$(BIN)/recon" "$(DEMO)" "$(BUDGET)" "$(VIEW)"
 
 clean:

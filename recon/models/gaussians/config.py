@@ -128,7 +128,7 @@ class GaussianConfig:
     """3D Gaussian splatting."""
 
     max_gaussians: int = 100_000
-    """Most Gaussians there will be. 100k take 70 MB and about 25 ms a step at 480x270 on two cores."""
+    """Most Gaussians there will be. 100k take 70 MB and 10 to 25 ms a step at 480x270 on two cores."""
     density: Mcmc | AdaptiveDensity = field(default_factory=Mcmc)
     """How Gaussians are added and removed."""
     sh_degree: int = 3
