@@ -25,8 +25,8 @@ from recon.io.scene import load_scene
 from recon.priors.depth import DepthName, depth_prior
 from recon.priors.depth.known import known_depths
 from recon.priors.scores import DepthScores, score_at_points, score_depth
-from recon.priors.sparse import sparse_depth
 from recon.sfm.config import PosesConfig
+from recon.sparse import sparse_depth
 from recon.types import DepthMap, Reconstruction, Scene
 
 __all__ = ["Options", "run"]

@@ -16,7 +16,7 @@ from recon.priors.alignment import aligned, fit
 from recon.priors.depth import depth_prior
 from recon.priors.protocols import DepthMap, DepthPrior
 from recon.priors.scores import score_at_points, score_depth
-from recon.priors.sparse import sparse_depth
+from recon.sparse import sparse_depth
 from recon.types import Lens, Points, Reconstruction, Scene, View
 
 

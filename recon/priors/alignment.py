@@ -14,7 +14,7 @@ from torch import Tensor
 
 from recon.errors import InputError
 from recon.priors.protocols import DepthMap
-from recon.priors.sparse import SparseDepth
+from recon.sparse import SparseDepth
 
 __all__ = ["aligned", "fit"]
 

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon.priors.protocols import DepthMap
-from recon.priors.sparse import SparseDepth
+from recon.sparse import SparseDepth
 
 __all__ = ["DepthScores", "score_at_points", "score_depth"]
 

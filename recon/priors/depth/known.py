@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from recon.errors import InputError
 from recon.priors.alignment import aligned
 from recon.priors.protocols import DepthPrior, Progress
-from recon.priors.sparse import sparse_depth
+from recon.sparse import sparse_depth
 from recon.types import DepthMap, Scene
 
 __all__ = ["known_depths"]

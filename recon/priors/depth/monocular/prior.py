@@ -15,7 +15,7 @@ from recon.io.tensors import check_tensors, tensors_from
 from recon.priors.depth.monocular.network import STRIDE, DepthNetwork
 from recon.priors.depth.pretrained import over_white
 from recon.priors.protocols import DepthMap, Progress
-from recon.priors.sparse import SparseDepth, sparse_depth
+from recon.sparse import SparseDepth, sparse_depth
 from recon.types import Scene
 
 __all__ = ["SCORE_CARD", "WEIGHTS", "MonocularDepth", "load_depth_network", "look", "working_size"]
