@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+
+from recon.types import Renderer
+from recon.viewer import Viewer
 
 __all__ = ["Page", "open_page"]
 
@@ -137,3 +141,16 @@ def wait(condition: Callable[[], bool], what: str, *, seconds: float = 30.0) -> 
     while not condition():
         assert time.monotonic() < end, f"waited {seconds:.0f} s for {what}"
         time.sleep(0.1)
+
+
+class Served:
+    """A viewer of a model that no longer changes, served in a thread of its own."""
+
+    def __init__(self, viewer: Viewer, model: Renderer) -> None:
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=viewer.serve_while, args=(model, lambda: not self._over.is_set()))
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._over.set()
+        self._thread.join()

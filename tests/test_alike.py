@@ -9,8 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from blobs import COLOURS, Blobs, blob_scene
-from browser import Page, open_page, wait
-from test_viewer import Served
+from browser import Page, Served, open_page, wait
 
 from recon.errors import InputError
 from recon.export.splat_renderer import SplatRenderer
