@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import pickle
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +10,7 @@ from typing import Any, Literal
 from torch import nn
 
 from recon.errors import InputError, MissingDependencyError
+from recon.priors.reading import in_words, quietly
 from recon.priors.weights import weights_folder
 
 __all__ = ["LoadedNetwork", "load_network"]
@@ -44,7 +42,7 @@ def load_network(name: str | Path) -> LoadedNetwork:
             advice="pip install -c constraints.txt 'transformers>=5.20'",
         ) from error
     config = _config(folder)
-    with _in_words(folder), _quietly(transformers):
+    with in_words(folder), quietly(transformers):
         processor = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil", local_files_only=True)
         net, said = getattr(transformers, config["architectures"][0]).from_pretrained(
             folder, local_files_only=True, output_loading_info=True, weights_only=True
@@ -84,33 +82,3 @@ def _config(folder: Path) -> dict[str, Any]:
             advice="Put it beside config.json, or download the network again.",
         )
     return config
-
-
-@contextlib.contextmanager
-def _in_words(folder: Path) -> Iterator[None]:
-    """What transformers and safetensors raise over damaged files, as something to act on."""
-    from safetensors import SafetensorError
-
-    try:
-        yield
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, pickle.UnpicklingError, SafetensorError) as error:
-        first = str(error).strip().splitlines()[:1]
-        raise InputError(
-            f"The network in {folder} cannot be read: {first[0] if first else type(error).__name__}",
-            advice="Download it again, or pass another folder.",
-        ) from error
-
-
-@contextlib.contextmanager
-def _quietly(transformers: Any) -> Iterator[None]:
-    """Its progress bars and warnings are not for our users: what matters is checked here."""
-    log = transformers.utils.logging
-    verbosity, bars = log.get_verbosity(), log.is_progress_bar_enabled()
-    log.set_verbosity_error()
-    log.disable_progress_bar()
-    try:
-        yield
-    finally:
-        log.set_verbosity(verbosity)
-        if bars:
-            log.enable_progress_bar()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import pickle
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ from typing import Any
 from recon.errors import InputError, MissingDependencyError
 from recon.priors.features.preparation import Preparation, read_preparation
 from recon.priors.features.towers import KINDS, Tower
+from recon.priors.reading import in_words, quietly
 from recon.priors.weights import weights_folder
 
 __all__ = ["Loaded", "load_network"]
@@ -49,7 +47,7 @@ def load_network(name: str) -> Loaded:
         ) from error
     tower = _tower_of(folder)
     preparation = read_preparation(folder)
-    with _in_words(folder), _quietly(transformers):
+    with in_words(folder), quietly(transformers):
         net, said = transformers.AutoModel.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False, output_loading_info=True, weights_only=True
         )
@@ -91,33 +89,3 @@ def _tower_of(folder: Path) -> Tower:
             advice=f"Pass one of these: {', '.join(KINDS)}. recon weights lists some.",
         )
     return KINDS[kind]
-
-
-@contextlib.contextmanager
-def _in_words(folder: Path) -> Iterator[None]:
-    """What transformers and safetensors raise over damaged files, as something to act on."""
-    from safetensors import SafetensorError
-
-    try:
-        yield
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, pickle.UnpicklingError, SafetensorError) as error:
-        first = str(error).strip().splitlines()[:1]
-        raise InputError(
-            f"The network in {folder} cannot be read: {first[0] if first else type(error).__name__}",
-            advice="Download it again, or pass another folder.",
-        ) from error
-
-
-@contextlib.contextmanager
-def _quietly(transformers: Any) -> Iterator[None]:
-    """Its progress bars and warnings are not for our users: what matters is checked here."""
-    log = transformers.utils.logging
-    verbosity, bars = log.get_verbosity(), log.is_progress_bar_enabled()
-    log.set_verbosity_error()
-    log.disable_progress_bar()
-    try:
-        yield
-    finally:
-        log.set_verbosity(verbosity)
-        if bars:
-            log.enable_progress_bar()
