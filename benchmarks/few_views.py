@@ -40,6 +40,7 @@ class Guided:
 
     depth: Any
     model: GaussianConfig
+    images: Path | None = None
     depth_from: Path | None = None
     seed: int = 0
 

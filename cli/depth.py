@@ -20,6 +20,7 @@ from recon.cli.posing import posed_photos
 from recon.errors import InputError
 from recon.io.depth_file import find_depth, read_depth
 from recon.io.disk import whole
+from recon.io.rgbd import is_recording
 from recon.io.run import Run
 from recon.io.scene import load_scene
 from recon.priors.depth import DepthName, depth_prior
@@ -37,17 +38,18 @@ class Options(Talk):
     """How far away what photos show is: a map for each, and how right they are.
 
     `stereo` compares posed photos, and needs nothing else; `monocular` is recon's own small network; `pretrained` is
-    one that others trained; `sensor` reads maps that lie in a folder. Each photo has a 16-bit PNG and an .npz with
-    depth along the camera's z axis (0 where unknown) in units of the cameras' frame, and its confidence; depth.json
-    lists them, the unit of the PNGs, and AbsRel and delta-1 against the sparse points or --truth.
+    one that others trained; `sensor` reads maps that lie in a folder, or those of an RGB-D camera. Each photo has a
+    16-bit PNG and an .npz with depth along the camera's z axis (0 where unknown) in units of the cameras' frame, and
+    its confidence; depth.json lists them, the unit of the PNGs, and AbsRel and delta-1 against the sparse points or
+    --truth.
     """
 
     images: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DIR|RUN")]
     """Folder of the photos, or one that recon train wrote. Poses that lie with the photos are used."""
     output: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder for the maps."""
-    method: DepthName = "stereo"
-    """What tells the depth."""
+    method: DepthName | None = None
+    """What tells the depth. Without it: an RGB-D camera's own maps (TUM, ScanNet, Record3D), else stereo."""
     depth_from: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
     """What the method reads: a sensor's maps (named like the photos), or a network's weights."""
     truth: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
@@ -72,11 +74,14 @@ def run(options: Options, console: Console) -> dict[str, Any]:
             f"{options.truth} is no folder of depth maps.", advice="Pass one with --truth, or leave it out."
         )
     reconstruction, scene = _posed(options, console)
-    if options.method != "stereo" and len(reconstruction.points) == 0:
+    recorded = _recorded(options.images)
+    method = options.method or ("stereo" if recorded is None else "sensor")
+    source = recorded if method == "sensor" and options.depth_from is None else options.depth_from
+    if method != "stereo" and len(reconstruction.points) == 0:
         raise InputError(
             "There are no sparse points to scale depth by.", advice="Use --method stereo, or poses with points."
         )
-    prior = depth_prior(options.method, reconstruction, source=options.depth_from)
+    prior = depth_prior(method, reconstruction, source=source)
     photos: list[dict[str, Any]] = []
     scores: list[DepthScores] = []
     left_out: dict[str, str] = {}
@@ -95,7 +100,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
             known = float(depth.known.float().mean())
             photos.append({"name": name, **files, "known": known, **({} if score is None else asdict(score))})
         summary = {
-            "method": options.method,
+            "method": method,
             "reference": "sparse points" if options.truth is None else "truth",
             "known": _mean([photo["known"] for photo in photos]),
             "abs_rel": _mean([score.abs_rel for score in scores]),
@@ -123,6 +128,12 @@ def _posed(options: Options, console: Console) -> tuple[Reconstruction, Scene]:
         posed = posed_photos(options, Path(workspace), Deadline(console.started, None), console)
     with console.stage("scene"):
         return posed.reconstruction, load_scene(posed.reconstruction, image_size=options.image_size, hold_out=0)
+
+
+def _recorded(folder: Path) -> Path | None:
+    """The recording that the photos are of, with depth of its own."""
+    photos = read_kept(Run.open(folder)).options.images if (folder / "config.toml").is_file() else folder
+    return photos if photos is not None and is_recording(photos) else None
 
 
 def _score(depth: DepthMap, scene: Scene, view: int, truth: Path | None, scale: float) -> DepthScores | None:

@@ -10,6 +10,7 @@ import torch
 
 from recon.cli.console import Console
 from recon.errors import InputError
+from recon.io.rgbd import is_recording
 from recon.models import GaussianConfig, ModelConfig
 from recon.models.gaussians import Mcmc
 from recon.priors.depth import DepthName, depth_prior
@@ -28,13 +29,20 @@ class ToGuide(Protocol):
     """Options of a training that may be guided."""
 
     @property
-    def depth(self) -> DepthName | Literal["none"]: ...
+    def images(self) -> Path | None: ...
+    @property
+    def depth(self) -> DepthName | Literal["none"] | None: ...
     @property
     def depth_from(self) -> Path | None: ...
     @property
     def model(self) -> ModelConfig: ...
     @property
     def seed(self) -> int: ...
+
+
+def is_guidable(model: ModelConfig) -> bool:
+    """Whether the model learns from depth."""
+    return isinstance(model, GaussianConfig) and isinstance(model.density, Mcmc)
 
 
 def require_guidable(model: ModelConfig) -> None:
@@ -46,14 +54,21 @@ def require_guidable(model: ModelConfig) -> None:
 
 
 def guided(scene: Scene, reconstruction: Reconstruction, options: ToGuide, console: Console) -> Scene:
-    """The scene with what --depth says of its training photos; itself without --depth."""
-    if options.depth == "none":
+    """The scene with what --depth says of its training photos; itself without --depth.
+
+    What an RGB-D camera measured is used unless --depth says otherwise.
+    """
+    recorded = None if options.images is None or not is_recording(options.images) else options.images
+    by_itself: DepthName | Literal["none"] = "sensor" if recorded and is_guidable(options.model) else "none"
+    name = by_itself if options.depth is None else options.depth
+    if name == "none":
         return scene
     assert isinstance(options.model, GaussianConfig)
-    prior = depth_prior(options.depth, reconstruction, source=options.depth_from)
-    if options.depth != "stereo" and len(reconstruction.points) == 0:
+    source = recorded if name == "sensor" and options.depth_from is None else options.depth_from
+    prior = depth_prior(name, reconstruction, source=source)
+    if name != "stereo" and len(reconstruction.points) == 0:
         raise InputError(
-            f"--depth {options.depth} has no scale, and there are no sparse points to take one from.",
+            f"--depth {name} has no scale, and there are no sparse points to take one from.",
             advice="Use --depth stereo, or leave out --depth.",
         )
     depths: dict[int, DepthMap] = {}
@@ -65,7 +80,7 @@ def guided(scene: Scene, reconstruction: Reconstruction, options: ToGuide, conso
             else:
                 depths[view] = depth
         if len(depths) == 0:
-            raise InputError(f"No photo has depth: {left_out[0]}", advice="Leave out --depth.")
+            raise InputError(f"No photo has depth: {left_out[0]}", advice="Train with --depth none.")
         count = round(options.model.depth_terms.points * options.model.max_gaussians)
         found = points_of_depths(depths, scene.cameras, scene.images, count=count, seed=options.seed)
         known = sum(float(depth.known.float().mean()) for depth in depths.values()) / len(depths)

@@ -34,7 +34,8 @@ class Options(Talk):
     """
 
     images: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Folder of the photos. Poses that lie with them (transforms.json, sparse/0) are used; none are computed then."""
+    """Folder of the photos. Poses that lie with them (transforms.json, sparse/0, an RGB-D camera's recording) are used;
+    none are computed then."""
     output: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
     """Folder for everything that comes out. Without it: runs/ and the name of the photos' folder."""
     budget: Annotated[str | None, tyro.conf.arg(metavar="TIME")] = None
@@ -53,8 +54,9 @@ class Options(Talk):
     """Folder of a COLMAP model of these photos, to use its poses."""
     masks: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder of masks named like the photos plus .png; what is black in them is ignored."""
-    depth: DepthName | Literal["none"] = "none"
-    """What tells depth to begin with and to compare with: stereo between the photos helps most where photos are few."""
+    depth: DepthName | Literal["none"] | None = None
+    """What tells depth to begin with and to compare with: stereo between the photos helps most where photos are few.
+    Without it, what an RGB-D camera measured (TUM, ScanNet, Record3D) is used, and nothing else."""
     depth_from: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
     """What --depth reads: a sensor's maps (named like the photos), or a network's weights."""
     no_viewer: bool = False
@@ -84,9 +86,9 @@ class Options(Talk):
             if (getattr(self, name) or 0) > largest:
                 option = "--" + name.replace("_", "-")
                 raise InputError(f"{option} is {getattr(self, name)}.", advice=f"Give at most {largest}.")
-        if self.depth == "none" and self.depth_from is not None:
+        if self.depth in (None, "none") and self.depth_from is not None:
             raise InputError("--depth-from says nothing without --depth.", advice="Add --depth sensor, for example.")
-        if self.depth != "none":
+        if self.depth not in (None, "none"):
             require_guidable(self.model)
         if self.hold_out == 1:
             raise InputError("--hold-out 1 would hold out every photo.", advice="Give 2 or more, or 0 for none.")

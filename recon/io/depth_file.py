@@ -1,7 +1,8 @@
-"""One depth map from a file: 16-bit PNG, .npz or .npy. Along the camera's z axis; 0 where nothing was measured."""
+"""One depth map from a file: 16-bit PNG, .npz, .npy, .exr. Along the camera's z axis; 0 where nothing was measured."""
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -11,9 +12,12 @@ from recon.errors import InputError
 
 __all__ = ["DEPTH_ENDINGS", "MILLIMETRES", "find_depth", "read_depth"]
 
-DEPTH_ENDINGS = (".npz", ".npy", ".png")
+DEPTH_ENDINGS = (".npz", ".npy", ".exr", ".png")
 MILLIMETRES = 1000.0
 """Steps of a PNG in a metre, unless its layout says otherwise."""
+
+
+_DEPTH_CHANNELS = ("Z", "depth", "depth.Z", "R")
 
 
 def find_depth(folder: Path, photo: str) -> Path | None:
@@ -30,14 +34,15 @@ def find_depth(folder: Path, photo: str) -> Path | None:
 def read_depth(path: Path, *, steps: float = MILLIMETRES) -> Float[np.ndarray, "h w"]:
     """Metres, or whatever unit the file's numbers are in; what is negative or no number becomes 0.
 
-    Whole numbers are `steps` to a metre. An .npz holds the map under the name `depth`, or nothing else.
+    Whole numbers are `steps` to a metre. An .npz holds the map under the name `depth`, or nothing else; an .exr as its
+    one channel, or the one called Z, depth or R.
     """
     if not path.is_file():
         raise InputError(f"{path} does not exist.", advice="Name depth maps after their photos: IMG_1.jpg, IMG_1.png.")
     try:
-        values = _png(path) if path.suffix.lower() == ".png" else _numpy(path)
+        values = _READERS.get(path.suffix.lower(), _numpy)(path)
     except (OSError, ValueError, KeyError, EOFError) as error:
-        raise InputError(f"{path} holds no depth map: {error}.", advice="Use 16-bit PNG or .npz.") from error
+        raise InputError(f"{path} holds no depth map: {error}.", advice="Use 16-bit PNG, .npz or .exr.") from error
     if values.ndim != 2 or min(values.shape) < 1:
         raise InputError(
             f"{path} holds numbers of the shape {' x '.join(map(str, values.shape)) or 'one'}, not height x width.",
@@ -56,6 +61,24 @@ def _png(path: Path) -> np.ndarray:
         return np.array(image).astype(np.int32)
 
 
+def _exr(path: Path) -> np.ndarray:
+    try:
+        import OpenEXR
+    except ImportError as error:
+        raise InputError(
+            f"Reading {path} needs the package OpenEXR.", advice="Install it: pip install -c constraints.txt '.[exr]'."
+        ) from error
+    try:
+        with contextlib.redirect_stdout(None):  # it prints what is wrong with a file
+            channels = OpenEXR.File(str(path), separate_channels=True).channels()
+    except (RuntimeError, ValueError) as error:
+        raise ValueError("it is no whole OpenEXR file") from error
+    names = list(channels) if len(channels) == 1 else [name for name in _DEPTH_CHANNELS if name in channels]
+    if len(names) == 0:
+        raise ValueError(f"it has the channels {', '.join(channels) or 'none'}, and none is called Z, depth or R")
+    return np.asarray(channels[names[0]].pixels)
+
+
 def _numpy(path: Path) -> np.ndarray:
     if path.suffix.lower() == ".npy":
         return _real(np.load(path, allow_pickle=False))
@@ -70,3 +93,6 @@ def _real(values: np.ndarray) -> np.ndarray:
     if values.dtype.kind not in "iuf":
         raise ValueError(f"it holds {values.dtype}, not numbers")
     return values
+
+
+_READERS = {".png": _png, ".exr": _exr}

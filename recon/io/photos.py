@@ -24,6 +24,7 @@ _VIDEO = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".insv", ".3gp"}
 _JUNK_FOLDERS = {"__macosx", "@eadir", "$recycle.bin", "masks", "sparse"}
 _PASS = "Pass the folder that holds the photos (JPEG, PNG, WebP, TIFF, BMP or HEIC)."
 _INSTEAD = {".json": "Pass the folder that holds it and the photos.", ".zip": "Unpack it and pass the folder."}
+_INSTEAD |= {".r3d": 'Share the recording from Record3D as "EXR + RGB" and pass that folder.'}
 _INSTEAD |= dict.fromkeys(_VIDEO, "Save its frames as images in a folder and pass that.")
 
 

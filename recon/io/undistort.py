@@ -19,7 +19,7 @@ from recon.errors import InputError
 from recon.io.lens import focal_and_center, is_pinhole, pixels_of
 from recon.types import Lens
 
-__all__ = ["Pinhole", "pinhole_of", "sample_nearest", "warp"]
+__all__ = ["Pinhole", "pinhole_of", "sample_linear", "sample_nearest", "warp"]
 
 _WIDEST = 3**0.5  # tangent of half the widest field of view, 120 degrees: beyond, a plane stretches too much
 _STEPS = 25
@@ -64,10 +64,18 @@ def warp(picture: Float[Tensor, "c h w"], lens: Lens, pinhole: Pinhole, finer: i
 
 def sample_nearest(map: Float[Tensor, "h w"], lens: Lens, pinhole: Pinhole) -> Float[Tensor, "v u"]:
     """The value of `map`, seen by the lens at any resolution, nearest to each pixel of the pinhole, unmixed."""
+    return _sample(map, lens, pinhole, "nearest", "zeros")
+
+
+def sample_linear(map: Float[Tensor, "h w"], lens: Lens, pinhole: Pinhole) -> Float[Tensor, "v u"]:
+    """Linear between the values around; outside of `map`, those of its border."""
+    return _sample(map, lens, pinhole, "bilinear", "border")
+
+
+def _sample(map: Tensor, lens: Lens, pinhole: Pinhole, mode: str, outside: str) -> Float[Tensor, "v u"]:
     grid = _grid(lens, pinhole, 1)
-    return functional.grid_sample(map[None, None], grid, mode="nearest", padding_mode="zeros", align_corners=False)[
-        0, 0
-    ]
+    sampled = functional.grid_sample(map[None, None], grid, mode=mode, padding_mode=outside, align_corners=False)
+    return sampled[0, 0]
 
 
 @lru_cache(maxsize=4)

@@ -19,6 +19,12 @@ def known_depths(
     """A map for each view, aligned to the scene's points; the error of those that cannot be, as a value."""
     for view, map in zip(views, prior.predict(scene, views, progress), strict=True):
         try:
+            _require_known(map, scene.names[view])
             yield aligned(map, sparse_depth(scene.points, scene.cameras[view]), name=scene.names[view])
         except InputError as error:
             yield error
+
+
+def _require_known(map: DepthMap, name: str) -> None:
+    if not bool(map.known.any()):
+        raise InputError(f"Nothing is known of the depth of {name}.", advice="It is left out.")
