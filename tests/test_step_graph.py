@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from recon.models import GaussianConfig, build_model
 from recon.models.gaussians import GaussianModel
+from recon.models.gaussians.recorded import RecordedStep
 from recon.training import TrainConfig, TrainState, train
 from recon.types import Scene
 
@@ -45,12 +46,12 @@ def trained(scene: Scene, device: torch.device, *, steps: int, **options: Any) -
 
 def test_recorded_steps_change_no_bit(gpu: torch.device, room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     recorded = trained(room.scene(), gpu, steps=5, exposure=True)
-    assert recorded.why_no_graph is None
-    assert recorded._graph is not None
-    assert recorded._graph.replays >= 2  # of five steps: the first two are launched
-    monkeypatch.setattr(GaussianModel, "_record", lambda *anything: None)
+    assert recorded.recorded.why_not is None
+    assert recorded.recorded.graph is not None
+    assert recorded.recorded.graph.replays >= 2  # of five steps: the first two are launched
+    monkeypatch.setattr(RecordedStep, "record", lambda *anything, **options: None)
     launched = trained(room.scene(), gpu, steps=5, exposure=True)
-    assert launched._graph is None
+    assert launched.recorded.graph is None
     assert torch.equal(recorded.store.blocks, launched.store.blocks)
     assert torch.equal(recorded.store.moments.first, launched.store.moments.first)
     assert recorded.exposure is not None
@@ -60,7 +61,7 @@ def test_recorded_steps_change_no_bit(gpu: torch.device, room: Room, monkeypatch
 
 def test_a_graph_serves_only_the_sizes_and_buffers_it_was_recorded_with(gpu: torch.device, room: Room) -> None:
     model = trained(room.scene(), gpu, steps=2)
-    graph, store = model._graph, model.store
+    graph, store = model.recorded.graph, model.store
     assert graph is not None
     photo = graph._photo
     same: Any = {"blocks": store.blocks, "moments": store.moments, "sh_degree": model.degree}
@@ -86,13 +87,13 @@ def test_no_operation_of_a_step_waits_for_the_gpu(
             step()
         return list(waits.found)
 
-    model._graph = None
+    model.recorded.graph = None
     of_host = 4  # the camera's focal lengths and centre, which are on the CPU
     launched = watched(lambda: model.train_step(batch, 20))
     model.train_step(batch, 21)
-    replays = model._graph.replays if model._graph is not None else 0
+    replays = model.recorded.graph.replays if model.recorded.graph is not None else 0
     replayed = watched(lambda: model.train_step(batch, 22))
-    assert model._graph is not None
-    assert model._graph.replays == replays + 1
+    assert model.recorded.graph is not None
+    assert model.recorded.graph.replays == replays + 1
     assert len(launched) <= of_host
     assert len(replayed) <= of_host

@@ -1,8 +1,7 @@
-"""3D Gaussians that learn from photos: one fused native step, and the same step through autograd."""
+"""3D Gaussians that learn from photos: one fused native step."""
 
 from __future__ import annotations
 
-import warnings
 from typing import Literal
 
 import torch
@@ -15,15 +14,15 @@ from recon.models.gaussians.density import Density
 from recon.models.gaussians.depth_guide import guidance
 from recon.models.gaussians.exposure import Exposure
 from recon.models.gaussians.flatness import surface_losses
+from recon.models.gaussians.recorded import RecordedStep
 from recon.models.gaussians.schedule import active_degree, decayed, plane_rates
 from recon.models.gaussians.store import GaussianStore
 from recon.ops.adam import Moments, adam_step
 from recon.ops.blocks import LANES, pack, unpack
-from recon.ops.device import gpu_kernels
 from recon.ops.moments import moments_for
-from recon.ops.photometric import PhotometricGradient, photometric, photometric_with_gradient
+from recon.ops.photometric import PhotometricGradient, photometric_with_gradient
 from recon.ops.splat import Frame, splat, splat_backward, splat_backward_adam, splat_forward
-from recon.ops.step_graph import Photo, StepGraph
+from recon.ops.step_graph import Photo
 from recon.ops.surface import splat_surface
 from recon.types import Batch, Cameras, Gaussians, Render, Surface
 
@@ -64,10 +63,7 @@ class GaussianModel:
         self._paced = False
         self._generator = torch.Generator().manual_seed(seed)
         self._frame: Frame | None = None
-        self._graph: StepGraph | None = None
-        self._photo_size: torch.Size | None = None
-        self.why_no_graph: str | None = None
-        """Why steps are given to the GPU kernel by kernel, once that was found."""
+        self.recorded = RecordedStep(antialiased=config.antialiased, ssim_weight=config.ssim_weight)
 
     def pace(self, progress: float) -> None:
         """From now on training is this far, 0 to 1; for runs whose number of steps is not known in advance."""
@@ -133,56 +129,34 @@ class GaussianModel:
         )
         if loss.exposure is not None:
             self._step_exposure(batch, loss.exposure)
-        self._record(batch, target, frame)
+        self.recorded.record(
+            *(frame, target, batch.cameras),
+            blocks=store.blocks,
+            moments=store.moments,
+            stats=store.stats if self.density.wants_statistics else None,
+            sh_degree=self.degree,
+        )
         return losses
 
     def _replayed(self, batch: Batch, target: Photo, step: int) -> dict[str, Tensor] | None:
         """The training step as it was recorded, where it is one like that."""
-        store, graph = self.store, self._graph
-        stats = store.stats if self.density.wants_statistics else None
-        if graph is None or not graph.serves(
-            target, blocks=store.blocks, moments=store.moments, stats=stats, sh_degree=self.degree
-        ):
-            self._graph = None
-            return None
-        self._frame = graph.frame
-        pulls = self.density.pulls(store.count)
-        loss = graph.step(
+        store = self.store
+        loss = self.recorded.replay(
             *(target, batch.cameras),
             blocks=store.blocks,
+            moments=store.moments,
+            stats=store.stats if self.density.wants_statistics else None,
+            sh_degree=self.degree,
             learning_rates=self._rates(),
             step=step + 1,
-            pulls=pulls,
+            pulls=self.density.pulls(store.count),
         )
+        if loss is None:
+            return None
+        self._frame = self.recorded.frame
         if loss.exposure is not None:
             self._step_exposure(batch, loss.exposure)
         return self._terms(loss.l1, loss.ssim)
-
-    def _record(self, batch: Batch, target: Photo, frame: Frame) -> None:
-        """For the next step, where kernels are CUDA's and photos keep their size.
-
-        What else speaks against it is said once, and steps go on kernel by kernel.
-        """
-        store, size_before = self.store, self._photo_size
-        self._photo_size = target.rgb.shape
-        kept = self._photo_size == size_before
-        if gpu_kernels(store.blocks) is None or not kept or self.why_no_graph is not None:
-            return
-        try:
-            self._graph = StepGraph(
-                *(frame, target, batch.cameras),
-                blocks=store.blocks,
-                moments=store.moments,
-                stats=store.stats if self.density.wants_statistics else None,
-                sh_degree=self.degree,
-                antialiased=self.config.antialiased,
-                ssim_weight=self.config.ssim_weight,
-            )
-        except RuntimeError as error:
-            if isinstance(error, torch.OutOfMemoryError):
-                raise
-            self.why_no_graph = str(error)
-            warnings.warn(f"Steps are not recorded as a CUDA graph: {error}", stacklevel=2)
 
     def _step_with_terms(
         self,
@@ -234,36 +208,6 @@ class GaussianModel:
             gradient += leaf.grad
         return {name: term.detach() for name, term in terms.items()}
 
-    def autograd_step(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """`train_step` through autograd: the same numbers within rounding, slower. Where other losses can join."""
-        self._arrive(step)
-        target, store = self._target(batch), self.store
-        leaf = store.blocks.clone().requires_grad_()
-        exposure = None if target.exposure is None else target.exposure.clone().requires_grad_()
-        render = splat(leaf, batch.cameras, sh_degree=self.degree, antialiased=self.config.antialiased)
-        loss = photometric(
-            render.rgb.permute(2, 0, 1),
-            render.alpha,
-            target.rgb,
-            ssim_weight=self.config.ssim_weight,
-            background=target.background,
-            exposure=exposure,
-            target_alpha=target.alpha,
-            mask=target.mask,
-        )
-        if not bool(torch.isfinite(loss)):
-            return {"photometric": loss.detach()}
-        loss.backward()
-        assert leaf.grad is not None
-        seen = splat_forward(
-            store.blocks, batch.cameras, sh_degree=self.degree, antialiased=self.config.antialiased
-        ).seen(store.blocks.shape[0] * LANES)
-        self._regularise(leaf.grad, seen)
-        adam_step(store.blocks, leaf.grad, store.moments, learning_rates=self._rates(), step=step + 1, seen=seen)
-        if exposure is not None and exposure.grad is not None:
-            self._step_exposure(batch, exposure.grad)
-        return {"photometric": loss.detach()}
-
     def after_step(self, step: int) -> None:
         """Noise, density control, and a bound on the scales where aliasing is fought."""
         refined = self.density.refined
@@ -298,7 +242,8 @@ class GaussianModel:
 
     def make_do(self) -> int:
         """Memory ran out: give back what can be given, and keep to nine tenths of the Gaussians. How many those are."""
-        self._frame = self._graph = None
+        self._frame = None
+        self.recorded.forget()
         fits = max(int(_FITS * self.store.count), 1)
         opacity = self.store.plane(10)
         if fits < self.store.count:
@@ -340,7 +285,7 @@ class GaussianModel:
         blocks, stats = (state[name].to(self.device, copy=True) for name in ("blocks", "stats"))
         self.store = GaussianStore(blocks, moments_for(moments, self.device), stats, int(state["count"]))
         self.store.check()
-        self._graph = None
+        self.recorded.forget()
         if not 0 <= float(state["progress"]) <= 1:
             raise ValueError("its progress is no share of training")
         self._progress = float(state["progress"])
