@@ -1,9 +1,9 @@
 """What depth is worth where photos are few: ten to train on, every eighth held out, with and without --depth.
 
-    RECON_DATA=... python benchmarks/few_views.py [fox studio] [--depth none stereo] [--steps 2000]
+    RECON_DATA=... python benchmarks/few_views.py [fox studio] [--depth none stereo sensor] [--seconds 60]
 
-Poses are given; sparse points are triangulated from the ten photos alone, so nothing of the others is known. Both
-trainings have the same steps.
+Poses are given; sparse points are triangulated from the ten photos alone, so nothing of the others is known. Trainings
+have the same steps, or the same seconds, depth included. `sensor` is studio's exact depth: the most that depth can do.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from recon.cli.guiding import guided
 from recon.datasets import data_root
 from recon.evaluation import evaluate
 from recon.export.views import render_picture
+from recon.io.order import natural_key
 from recon.io.posed import find_posed
 from recon.io.scene import load_scene
 from recon.models import GaussianConfig, build_model
@@ -51,11 +52,12 @@ def main() -> None:
     parser.add_argument("--depth", nargs="*", default=["none", "stereo"])
     parser.add_argument("--photos", type=int, default=10)
     parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--seconds", type=float, help="of depth and training together, instead of steps")
     parser.add_argument("--config", default="GaussianConfig()", help="of the model, as Python says it")
     parser.add_argument("--keep", type=Path, help="write the held-out photos beside their renders here")
     options = parser.parse_args()
-    print("| scene | depth | points | PSNR | SSIM | Gaussians | depth s | training s |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| scene | depth | points | PSNR | SSIM | Gaussians | steps | depth s | training s |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for name in options.scenes:
         reconstruction = few(name, options.photos)
         for depth in options.depth:
@@ -67,7 +69,7 @@ def few(name: str, count: int) -> Reconstruction:
     posed = find_posed(data_root() / name)
     assert posed is not None
     whole = posed.read()
-    views = sorted(whole.views, key=lambda view: view.name)
+    views = sorted(whole.views, key=lambda view: natural_key(view.name))
     test = [view for view in views if view.split == "test"] or views[::8]
     rest = [view for view in views if view not in test]
     chosen = [rest[round(i * (len(rest) - 1) / (count - 1))] for i in range(count)]
@@ -84,11 +86,14 @@ def row(name: str, depth: Any, reconstruction: Reconstruction, options: argparse
     config = eval(options.config)
     assert isinstance(config, GaussianConfig)
     started = time.perf_counter()
-    scene = guided(scene, reconstruction, Guided(depth, config), Console(quiet=True))
+    maps = data_root() / name / "depth" if depth == "sensor" else None
+    scene = guided(scene, reconstruction, Guided(depth, config, depth_from=maps), Console(quiet=True))
     before = time.perf_counter()
-    model = build_model(config, scene, steps=options.steps)
+    left = None if options.seconds is None else options.seconds - (before - started)
+    length = TrainConfig(steps=options.steps) if left is None else TrainConfig(budget=left)
+    model = build_model(config, scene, steps=length.limit or 1)
     state = TrainState.start(model, scene)
-    for _ in train(state, scene, TrainConfig(steps=options.steps)):
+    for _ in train(state, scene, length):
         pass
     seconds = time.perf_counter() - before
     metrics = evaluate(model, scene, scene.test)
@@ -96,7 +101,7 @@ def row(name: str, depth: Any, reconstruction: Reconstruction, options: argparse
         keep(model, scene, options.keep / f"{name}-{depth}")
     return (
         f"| {name} | {depth} | {len(scene.points)} | {metrics.psnr:.2f} | {metrics.ssim:.3f} "
-        f"| {model.counts()['gaussians']} | {before - started:.0f} | {seconds:.0f} |"
+        f"| {model.counts()['gaussians']} | {state.step} | {before - started:.0f} | {seconds:.0f} |"
     )
 
 

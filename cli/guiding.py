@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, TypeGuard, runtime_checkable
 
 import torch
 
@@ -14,6 +14,7 @@ from recon.io.rgbd import is_recording
 from recon.models import GaussianConfig, ModelConfig
 from recon.models.gaussians import Mcmc
 from recon.priors.depth import DepthName, depth_prior
+from recon.priors.depth.kept_maps import kept_maps
 from recon.priors.depth.known import known_depths
 from recon.priors.seeding import points_of_depths
 from recon.types import DepthMap, Points, Reconstruction, Scene
@@ -53,10 +54,13 @@ def require_guidable(model: ModelConfig) -> None:
         raise InputError("--depth needs the mcmc density.", advice="Leave out adaptive-density.")
 
 
-def guided(scene: Scene, reconstruction: Reconstruction, options: ToGuide, console: Console) -> Scene:
+def guided(
+    scene: Scene, reconstruction: Reconstruction, options: ToGuide, console: Console, *, keep: Path | None = None
+) -> Scene:
     """The scene with what --depth says of its training photos; itself without --depth.
 
-    What an RGB-D camera measured is used unless --depth says otherwise.
+    What an RGB-D camera measured is used unless --depth says otherwise. Stereo is looked up in the folder `keep`, and
+    left there.
     """
     recorded = None if options.images is None or not is_recording(options.images) else options.images
     by_itself: DepthName | Literal["none"] = "sensor" if recorded and is_guidable(options.model) else "none"
@@ -71,16 +75,20 @@ def guided(scene: Scene, reconstruction: Reconstruction, options: ToGuide, conso
             f"--depth {name} has no scale, and there are no sparse points to take one from.",
             advice="Use --depth stereo, or leave out --depth.",
         )
-    depths: dict[int, DepthMap] = {}
+    left_out: list[str] = []
     with console.stage("depth") as stage:
-        left_out: list[str] = []
-        for view, depth in zip(scene.train, known_depths(prior, scene, scene.train, stage.progress), strict=True):
-            if isinstance(depth, InputError):
-                left_out.append(depth.message)
-            else:
-                depths[view] = depth
-        if len(depths) == 0:
-            raise InputError(f"No photo has depth: {left_out[0]}", advice="Train with --depth none.")
+
+        def tell() -> dict[int, DepthMap]:
+            told = zip(scene.train, known_depths(prior, scene, scene.train, stage.progress), strict=True)
+            found = {view: depth for view, depth in told if _is_known(depth, left_out)}
+            if len(found) == 0:
+                raise InputError(f"No photo has depth: {left_out[0]}", advice="Train with --depth none.")
+            return found
+
+        if keep is not None and name == "stereo":  # files are read as fast again, and networks keep what they said
+            depths = kept_maps(keep, prior, scene, reconstruction, tell)
+        else:
+            depths = tell()
         count = round(options.model.depth_terms.points * options.model.max_gaussians)
         found = points_of_depths(depths, scene.cameras, scene.images, count=count, seed=options.seed)
         known = sum(float(depth.known.float().mean()) for depth in depths.values()) / len(depths)
@@ -89,3 +97,10 @@ def guided(scene: Scene, reconstruction: Reconstruction, options: ToGuide, conso
         console.warn(message)
     points = Points(torch.cat([scene.points.xyz, found.xyz]), torch.cat([scene.points.rgb, found.rgb]))
     return replace(scene, points=points, depths=depths)
+
+
+def _is_known(depth: DepthMap | InputError, left_out: list[str]) -> TypeGuard[DepthMap]:
+    if isinstance(depth, InputError):
+        left_out.append(depth.message)
+        return False
+    return True

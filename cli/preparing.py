@@ -55,7 +55,7 @@ def prepare(run: Run, kept: dict[str, Any], options: Options, deadline: Deadline
     if image_size is None:
         image_size = _affordable_size(posed.reconstruction, console, gpu=options.device == "cuda")
     scene = _scene(posed.reconstruction, image_size, options, console)
-    ready = guided(scene, posed.reconstruction, options, console)
+    ready = guided(scene, posed.reconstruction, options, console, keep=run.depth)
     config = _train_config(scene, options, deadline)
     described = {"image_size": image_size, "transparent": scene.transparent}
     length = {name: value for name, value in (("steps", config.steps), ("budget", config.budget)) if value is not None}
@@ -100,7 +100,8 @@ def _prepared_again(run: Run, options: Options, console: Console) -> Prepared:
         scene = scene_with_photos(run, kept, reconstruction)
         stage.result = f"{len(scene)} photos, posed before"
     config = TrainConfig(steps=kept.training.steps, budget=kept.training.budget, seed=options.seed)
-    return Prepared(reconstruction, kept.inputs.photos, guided(scene, reconstruction, options, console), config)
+    ready = guided(scene, reconstruction, options, console, keep=run.depth)
+    return Prepared(reconstruction, kept.inputs.photos, ready, config)
 
 
 def _train_config(scene: Scene, options: Options, deadline: Deadline) -> TrainConfig:

@@ -3,6 +3,7 @@
 config.toml      options, seed, versions and the inputs' fingerprint
 sfm/             COLMAP model, usable by COLMAP itself
 scene/           cameras, points and split as trained on: everything but the pictures
+depth/           what stereo said of the photos, if it was asked
 metrics.jsonl    one line per report
 checkpoint/      the newest complete state
 exports/         splat.ply and what `recon export` adds
@@ -80,6 +81,10 @@ class Run:
     @property
     def scene(self) -> Path:
         return self.folder / "scene"
+
+    @property
+    def depth(self) -> Path:
+        return self.folder / "depth"
 
     @property
     def metrics_file(self) -> Path:
