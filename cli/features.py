@@ -106,7 +106,7 @@ def _of_run(options: Options, extractor: FeatureExtractor, console: Console) -> 
         found = list(_extract(extractor, _ScenePhotos(scene.images), stage))
         stage.result = _size_of(found)
     with console.stage("lifting") as stage:
-        lifted = lift_features(gaussians, scene.cameras, (one.cells for one in found))
+        lifted = lift_features(gaussians, scene.cameras, (one.cells for one in found), scene.images)
         stage.result = f"{int(lifted.seen.sum())} of {len(gaussians)} Gaussians are in the photos"
     wholes = torch.stack([one.whole for one in found]).float()
     kept = KeptFeatures(

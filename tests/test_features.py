@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,10 @@ from recon.priors.features.dense_sift import CELL, HISTOGRAM, dense_sift
 from recon.priors.features.dense_sift import COLOURS as COLOUR_NUMBERS
 from recon.priors.features.extractor import FeatureExtractor
 from recon.priors.features.kept import KeptFeatures, read_features, write_features
-from recon.priors.features.lifting import lift_features
+from recon.priors.features.lifting import lift_features, shown
 from recon.priors.features.likeness import like_place, like_words
 from recon.priors.features.principal import Principal
+from recon.types import Picture
 
 
 def stripes(angle: float, size: int = 96) -> Tensor:
@@ -132,6 +134,34 @@ def test_gaussians_that_no_photo_shows_have_no_feature() -> None:
     assert lifted.seen.tolist()[0] is False
     assert lifted.features[0].tolist() == [0, 0]
     torch.testing.assert_close(lifted.features[lifted.seen], torch.ones(int(lifted.seen.sum()), 2))
+
+
+@pytest.mark.parametrize("part", ["mask", "alpha"])
+def test_what_is_masked_in_photos_is_not_lifted(part: str) -> None:
+    """Somebody stands in the left half of every second photo, and is masked with the cells around."""
+    scene, gaussians = blob_scene(), Blobs().gaussians()
+    rgb = scene.images[0].rgb
+    masked = torch.full(rgb.shape[:2], 255, dtype=torch.uint8)
+    masked[:, : rgb.shape[1] // 2] = 0
+    pictures = [replace(scene.images[index], **{part: masked if index % 2 else None}) for index in range(6)]
+    clean = torch.ones(6, 20, 30, 2)
+    stained = clean.clone()
+    stained[1::2, :, :15] = torch.tensor([1.0, 7.0])
+    without = lift_features(gaussians, scene.cameras, stained)
+    assert float((without.features[:, 1] > 1.1).float().mean()) > 0.5
+    lifted = lift_features(gaussians, scene.cameras, stained, pictures)
+    ones = torch.ones(int(lifted.seen.sum()), 2)
+    torch.testing.assert_close(lifted.features[lifted.seen], ones)
+    assert bool((lifted.weights <= without.weights * 1.0001).all())
+
+
+def test_cells_that_are_mostly_masked_count_as_masked() -> None:
+    mask = torch.zeros(8, 8, dtype=torch.uint8)
+    mask[:, 3:] = 255  # a quarter of the left cells
+    rgb = torch.zeros(8, 8, 3, dtype=torch.uint8)
+    assert shown(Picture(rgb, mask=mask), 2, 2).tolist() == [[0, 1], [0, 1]]
+    assert shown(Picture(rgb, mask=mask.flip(1)), 2, 2).tolist() == [[1, 0], [1, 0]]
+    assert shown(Picture(rgb), 2, 2).tolist() == [[1, 1], [1, 1]]
 
 
 def test_likeness_to_a_place_is_highest_there_and_nothing_where_there_is_no_feature() -> None:
