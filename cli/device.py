@@ -17,12 +17,9 @@ class ChosenDevice:
     """Why, to be said aloud; empty where it was asked for."""
 
 
-def choose_device(asked: Literal["auto", "cpu", "cuda"], *, served: bool = True) -> ChosenDevice:
-    """The device to train on. `cuda` without a GPU is refused; only `auto` may choose.
-
-    `served` says whether what is to be trained has kernels for a GPU.
-    """
-    if asked == "cpu" or (asked == "auto" and not served):
+def choose_device(asked: Literal["auto", "cpu", "cuda"]) -> ChosenDevice:
+    """The device to train on. `cuda` without a GPU is refused; only `auto` may choose."""
+    if asked == "cpu":
         return ChosenDevice("cpu", "")
     from recon.ops.device import why_no_gpu
 

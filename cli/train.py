@@ -21,7 +21,6 @@ from recon.cli.watching import watched
 from recon.errors import InputError
 from recon.io.run import Run, trained_already
 from recon.io.settings import from_plain, to_plain
-from recon.models import runs_on_gpu
 
 __all__ = ["Options", "arguments", "run"]
 
@@ -107,7 +106,7 @@ def _continued(options: Options) -> tuple[Run, Options]:
 
 
 def _train(run: Run, options: Options, config: dict[str, Any], deadline: Deadline, console: Console) -> dict[str, Any]:
-    device = choose_device(options.device, served=runs_on_gpu(options.model))
+    device = choose_device(options.device)
     if device.sentence != "":
         console.say(device.sentence)
     options = replace(options, device=device.name)

@@ -84,11 +84,12 @@ class PixelSampler:
     """Draws pixels of all training photos alike, at full size and, a share of them, of photos shrunk by 2, 4 and 8.
 
     Pixels that a mask ignores are never drawn. Where the photos take more than `memory` bytes, some of them are looked
-    at for a while, then others.
+    at for a while, then others. They and their cameras are on `device`.
     """
 
-    def __init__(self, scene: Scene, *, seed: int, memory: int = 1 << 30) -> None:
+    def __init__(self, scene: Scene, *, seed: int, memory: int = 1 << 30, device: torch.device | str = "cpu") -> None:
         self._scene = scene
+        self._device = torch.device(device)
         self._generator = torch.Generator().manual_seed(seed)
         cameras = scene.cameras[list(scene.train)]
         largest = int((cameras.width.long() * cameras.height).max()) if len(scene.train) > 0 else 1
@@ -105,7 +106,7 @@ class PixelSampler:
         table = self._table
         if table is None:
             shown = self._order[self._next : self._next + self._at_once]
-            table = self._table = _PixelTable.of(self._scene, shown.tolist())
+            table = self._table = _PixelTable.of(self._scene, shown.tolist()).to(self._device)
         self._drawn += 1
         return table.draw(pixels, self._generator)
 
@@ -176,6 +177,12 @@ class _PixelTable:
             mask=mask,
         )
 
+    def to(self, device: torch.device) -> _PixelTable:
+        """The pixels there; which of them are drawn is still decided on the CPU."""
+        moved = {name: getattr(self, name) for name in ("start", "usable", "rgb", "alpha", "mask")}
+        moved = {name: None if part is None else part.to(device) for name, part in moved.items()}
+        return replace(self, cameras=self.cameras.to(device), **moved)
+
     def draw(self, count: int, generator: torch.Generator) -> Batch:
         parts, left = [], count
         for (first, last), share in reversed(list(zip(self.sizes, _SHARES, strict=False))):
@@ -185,7 +192,9 @@ class _PixelTable:
                 left -= part
         if len(parts) == 0:
             raise RunError("The masks ignore every pixel of the photos.", advice="Mask less; white is kept.")
-        chosen = torch.cat(parts) if self.usable is None else self.usable[torch.cat(parts)]
+        chosen = torch.cat(parts).to(self.rgb.device, non_blocking=True)
+        if self.usable is not None:
+            chosen = self.usable[chosen]
         camera_of = torch.searchsorted(self.start, chosen, right=True) - 1
         local, width = chosen - self.start[camera_of], self.cameras.width[camera_of]
         return Batch(

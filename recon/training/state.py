@@ -28,9 +28,8 @@ class TrainState:
 
     @classmethod
     def start(cls, model: Model, scene: Scene, *, seed: int = 0) -> TrainState:
-        if model.sampling == "pixels":
-            return cls(model, PixelSampler(scene, seed=seed))
-        return cls(model, Sampler(scene, seed=seed, device=getattr(model, "device", "cpu")))
+        sampler = PixelSampler if model.sampling == "pixels" else Sampler
+        return cls(model, sampler(scene, seed=seed, device=getattr(model, "device", "cpu")))
 
     def state_dict(self) -> dict[str, Tensor]:
         """Tensors only, by names with dots; all of them copies. Raises `RunError` rather than give a broken model."""

@@ -15,7 +15,7 @@ from recon.models.classic.places import Span, gathered, packed, spread
 from recon.models.rays.bounds import Bounds
 from recon.models.rays.cast import Rays, rays_of
 from recon.models.rays.image import Seen, render_rays
-from recon.models.rays.learned import Learned, rate_at
+from recon.models.rays.learned import Learned, all_finite, rate_at
 from recon.models.rays.target import Target, colour_loss
 from recon.ops.composite import Composited, composite
 from recon.ops.march import Samples
@@ -38,13 +38,22 @@ class ClassicNerfModel:
 
     sampling: Literal["images", "pixels"] = "pixels"
 
-    def __init__(self, config: ClassicNerfConfig, bounds: Bounds, *, steps: int, seed: int) -> None:
+    def __init__(
+        self,
+        config: ClassicNerfConfig,
+        bounds: Bounds,
+        *,
+        steps: int,
+        seed: int,
+        device: torch.device | str = "cpu",
+    ) -> None:
         self.config = config
+        self.device = torch.device(device)
         self._generator = torch.Generator().manual_seed(seed)
         self._network = Network(config.layers, config.width, config.position_bands, config.direction_bands)
         start = [self._network.weights(self._generator) for _ in ("coarse", "fine")]
         self._tensors = len(start[0])
-        self.learned = Learned.of(start[0] + start[1])
+        self.learned = Learned.of(start[0] + start[1], self.device)
         self._bounds = bounds
         self._steps = max(steps, 1)
         self._progress, self._paced = 0.0, False
@@ -70,12 +79,10 @@ class ClassicNerfModel:
         }
         loss = losses["coarse"] + losses["fine"]
         told = {name: value.detach() for name, value in losses.items()}
-        if not bool(torch.isfinite(loss)):
-            return told
         loss.backward()
         assert leaf.grad is not None
-        if not bool(torch.isfinite(leaf.grad).all()):
-            return told | {"gradient": leaf.new_tensor(torch.nan)}
+        if not all_finite(loss, leaf.grad):
+            return told | {"gradient": leaf.new_full((), torch.nan)}
         rates = self.config.rates
         self.learned.step(leaf.grad, rate_at(rates.networks, rates.end, self._progress))
         return told
@@ -91,7 +98,8 @@ class ClassicNerfModel:
             return Seen(seen.rgb, seen.alpha, seen.depth)
 
         per_ray = 2 * self.config.coarse + self.config.fine
-        return render_rays(look, cameras, pixels, at_once=max(_AT_ONCE // per_ray, 1))
+        at_once = max(_AT_ONCE // per_ray, 1)
+        return render_rays(look, cameras, pixels, at_once=at_once, device=self.device)
 
     @torch.no_grad()
     def density(self, points: Float[Tensor, "p 3"]) -> Float[Tensor, "p"]:
@@ -99,10 +107,11 @@ class ClassicNerfModel:
         fine = self.learned.parts()[self._tensors :]
         parts = []
         for some in points.split(_AT_ONCE):
-            places = self._places(some)
+            places = self._places(some.to(self.device))
             density, _ = self._network.answer(places, torch.zeros_like(places), fine)
-            inside = torch.ones(len(some)) if self._bounds.contract else (places.abs() <= 1).all(dim=-1).float()
-            parts.append(density / self._bounds.radius * inside)
+            if not self._bounds.contract:
+                density = density * (places.abs() <= 1).all(dim=-1)
+            parts.append((density / self._bounds.radius).to(points.device))
         return torch.cat(parts) if parts else points.new_zeros(0)
 
     @property
@@ -138,7 +147,7 @@ class ClassicNerfModel:
     def _look(self, rays: Rays, values: Float[Tensor, "w"], generator: torch.Generator | None) -> _Looks:
         weights = self.learned.parts(values)
         span = Span.of(rays, self._bounds, self.config.near)
-        ends = spread(len(rays), self.config.coarse, generator)
+        ends = spread(len(rays), self.config.coarse, generator, self.device)
         coarse = self._answer(rays, packed(span.at(ends)), weights[: self._tensors])
         ends = gathered(ends, coarse.weights.reshape(len(rays), -1), self.config.fine, generator)
         return _Looks(coarse, self._answer(rays, packed(span.at(ends)), weights[self._tensors :]))
@@ -152,7 +161,7 @@ class ClassicNerfModel:
 
     def _places(self, points: Float[Tensor, "p 3"]) -> Float[Tensor, "p 3"]:
         """World to -1..1, all of the world when there are no bounds."""
-        y = (points - torch.tensor(self._bounds.center)) / self._bounds.radius
+        y = self._bounds.unit(points)
         if not self._bounds.contract:
             return y
         norm = y.norm(dim=-1, keepdim=True).clamp(min=1)

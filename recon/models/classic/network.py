@@ -21,7 +21,8 @@ __all__ = ["Network", "waves"]
 
 def waves(values: Float[Tensor, "n d"], bands: int) -> Float[Tensor, "n f"]:
     """The values themselves, then sine and cosine of pi 2^i times each, for i below `bands`."""
-    scaled = values[:, None, :] * (math.pi * 2.0 ** torch.arange(bands, dtype=values.dtype))[:, None]
+    octaves = torch.arange(bands, dtype=values.dtype, device=values.device)
+    scaled = values[:, None, :] * (math.pi * 2.0**octaves)[:, None]
     return torch.cat([values, scaled.sin().flatten(1), scaled.cos().flatten(1)], dim=1)
 
 

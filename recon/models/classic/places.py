@@ -31,11 +31,11 @@ class Span:
     def of(cls, rays: Rays, bounds: Bounds, near: float) -> Span:
         """Inside the cube of a bounded scene; from `near` to the end of the last cube of an unbounded one."""
         if bounds.contract:
-            begin = torch.full((len(rays),), near)
-            return cls(begin, torch.full((len(rays),), max(bounds.far, 2 * near)), inverse=True)
-        center = torch.tensor(bounds.center)
+            begin = torch.full_like(rays.forward, near)
+            return cls(begin, torch.full_like(rays.forward, max(bounds.far, 2 * near)), inverse=True)
         speed = torch.where(rays.directions.abs() < 1e-9, 1e-9, rays.directions)
-        walls = ((center - rays.origins)[..., None] + bounds.radius * torch.tensor([-1.0, 1.0])) / speed[..., None]
+        middle = -bounds.from_middle(rays.origins)
+        walls = torch.stack([middle - bounds.radius, middle + bounds.radius], dim=-1) / speed[..., None]
         begin = walls.amin(dim=-1).amax(dim=-1).clamp(min=near)
         return cls(begin, torch.maximum(walls.amax(dim=-1).amin(dim=-1), begin), inverse=False)
 
@@ -47,12 +47,15 @@ class Span:
         return near + share * (far - near)
 
 
-def spread(rays: int, count: int, generator: torch.Generator | None) -> Float[Tensor, "r ends"]:
+def spread(
+    rays: int, count: int, generator: torch.Generator | None, device: torch.device | str = "cpu"
+) -> Float[Tensor, "r ends"]:
     """Shares of the span where `count` intervals end, at random around even steps; even without a generator."""
-    even = torch.linspace(0, 1, count + 1).expand(rays, count + 1)
+    even = torch.linspace(0, 1, count + 1, device=device).expand(rays, count + 1)
     if generator is None:
         return even
-    moved = even + (torch.rand(rays, count + 1, generator=generator) - 0.5) / count
+    chance = torch.rand(rays, count + 1, generator=generator).to(device, non_blocking=True)
+    moved = even + (chance - 0.5) / count
     return moved.clamp(0, 1)
 
 
@@ -61,11 +64,12 @@ def gathered(
 ) -> Float[Tensor, "r more"]:
     """`ends` and `count` more, sorted: as many in each interval as its weight asks for."""
     mass = weights.detach() + 1e-3 / weights.shape[1]
-    grown = torch.cat([torch.zeros(len(mass), 1), mass.cumsum(dim=1)], dim=1)
+    grown = torch.cat([mass.new_zeros(len(mass), 1), mass.cumsum(dim=1)], dim=1)
     grown = grown / grown[:, -1:]
-    wanted = (torch.arange(count) + 0.5) / count
+    wanted = (torch.arange(count, device=mass.device) + 0.5) / count
     if generator is not None:
-        wanted = wanted + (torch.rand(len(mass), count, generator=generator) - 0.5) / count
+        chance = torch.rand(len(mass), count, generator=generator).to(mass.device, non_blocking=True)
+        wanted = wanted + (chance - 0.5) / count
     wanted = wanted.expand(len(mass), count).contiguous()
     right = torch.searchsorted(grown.contiguous(), wanted, right=True).clamp(1, mass.shape[1])
     low, high = grown.gather(1, right - 1), grown.gather(1, right)
@@ -76,10 +80,10 @@ def gathered(
 
 def packed(distances: Float[Tensor, "r ends"]) -> Samples:
     """The intervals between these ends, ray after ray."""
-    rays, count = len(distances), distances.shape[1] - 1
+    rays, count, device = len(distances), distances.shape[1] - 1, distances.device
     return Samples(
-        offsets=torch.arange(rays + 1) * count,
-        rays=torch.arange(rays, dtype=torch.int32).repeat_interleave(count),
+        offsets=torch.arange(rays + 1, device=device) * count,
+        rays=torch.arange(rays, dtype=torch.int32, device=device).repeat_interleave(count),
         t0=distances[:, :-1].flatten(),
         t1=distances[:, 1:].flatten(),
         complete=rays,

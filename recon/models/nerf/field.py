@@ -48,17 +48,25 @@ class Matter:
 class Field:
     """Mutable: training changes it in place."""
 
-    def __init__(self, bounds: Bounds, detail: Detail, *, precision: Precision, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        bounds: Bounds,
+        detail: Detail,
+        *,
+        precision: Precision,
+        generator: torch.Generator,
+        device: torch.device | str = "cpu",
+    ) -> None:
         self.bounds = bounds
         self.grid = HashGrid(
             levels=detail.levels, log2_entries=detail.entries, coarsest=16, finest=max(detail.finest, 16)
         )
-        self.tables = self.grid.tables(generator)
+        self.tables = self.grid.tables(generator).to(device)
         self.table_grad = torch.zeros_like(self.tables)
         self.first, self.second = torch.zeros_like(self.tables), torch.zeros_like(self.tables)
         density = initial_weights((self.grid.features, detail.width, _GEOMETRY), generator)
         colour = initial_weights((_DIRECTIONS + _GEOMETRY, detail.width, detail.width, 3), generator)
-        self.networks = Learned.of([*density, *colour])
+        self.networks = Learned.of([*density, *colour], device)
         self._density_layers = len(density)
         self._precision: Precision = precision
 
@@ -104,8 +112,8 @@ class Field:
     @torch.no_grad()
     def density(self, points: Float[Tensor, "p 3"]) -> Float[Tensor, "p"]:
         """Opacity gathered per world unit at places of the world; zero outside the cube of a bounded scene."""
-        y = (points - torch.tensor(self.bounds.center)) / self.bounds.radius
-        inside = torch.ones(len(points), dtype=torch.bool)
+        y = self.bounds.unit(points)
+        inside = torch.ones(len(points), dtype=torch.bool, device=points.device)
         if self.bounds.contract:
             norm = y.norm(dim=-1, keepdim=True).clamp(min=1)
             y = y * (2 - 1 / norm) / norm / 2
@@ -126,13 +134,17 @@ class Field:
         self.table_grad.zero_()
 
     def state_dict(self) -> dict[str, Tensor]:
-        state = {name: getattr(self, name).clone() for name in ("tables", "first", "second")}
+        """On the CPU."""
+        state = {name: getattr(self, name).to("cpu", copy=True) for name in ("tables", "first", "second")}
         return state | {f"networks.{name}": value for name, value in self.networks.state_dict().items()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         if state["tables"].shape != self.tables.shape:
             raise RuntimeError(f"{len(state['tables'])} table entries instead of {len(self.tables)}")
-        self.tables, self.first, self.second = (state[name].clone() for name in ("tables", "first", "second"))
+        device = self.tables.device
+        self.tables, self.first, self.second = (
+            state[name].to(device, copy=True) for name in ("tables", "first", "second")
+        )
         self.networks.load_state_dict({name: state[f"networks.{name}"] for name in self.networks.state_dict()})
         self.forget_gradient()
 

@@ -46,7 +46,7 @@ class Sightings:
     weight: Float[Tensor, "m"]
 
     @classmethod
-    def of(cls, scene: Scene) -> Sightings:
+    def of(cls, scene: Scene, device: torch.device | str = "cpu") -> Sightings:
         """Points that lie beside where photos show them weigh less: exp(-(error / mean error)^2)."""
         points = scene.points
         if points.error is None or len(points) == 0:
@@ -62,11 +62,12 @@ class Sightings:
             pixel.append(torch.stack([seen.column, seen.row], dim=-1) + 0.5)
             depth.append(1 / seen.inverse)
             weight.append(trust[seen.point])
-        return cls(scene.cameras, torch.cat(view), torch.cat(pixel), torch.cat(depth), torch.cat(weight))
+        parts = (torch.cat(part).to(device) for part in (view, pixel, depth, weight))
+        return cls(scene.cameras.to(device), *parts)
 
     def draw(self, rays: int, generator: torch.Generator) -> Guidance:
         """Some sightings by chance, as rays."""
-        which = torch.randint(len(self.view), (rays,), generator=generator)
+        which = torch.randint(len(self.view), (rays,), generator=generator).to(self.view.device, non_blocking=True)
         chosen = cast(self.cameras[self.view[which]], self.pixel[which])
         return Guidance(chosen, self.depth[which] / chosen.forward, self.weight[which])
 

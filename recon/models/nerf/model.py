@@ -17,7 +17,7 @@ from recon.models.rays.bounds import Bounds
 from recon.models.rays.cast import Rays, rays_of
 from recon.models.rays.exposure import Gains
 from recon.models.rays.image import Seen, render_rays
-from recon.models.rays.learned import rate_at
+from recon.models.rays.learned import all_finite, rate_at
 from recon.models.rays.target import Target, colour_loss, entropy
 from recon.ops.composite import Composited, distortion
 from recon.ops.march import Samples
@@ -39,12 +39,22 @@ class NerfModel:
 
     sampling: Literal["images", "pixels"] = "pixels"
 
-    def __init__(self, config: NerfConfig, scene: Scene, bounds: Bounds, *, steps: int, seed: int) -> None:
+    def __init__(
+        self,
+        config: NerfConfig,
+        scene: Scene,
+        bounds: Bounds,
+        *,
+        steps: int,
+        seed: int,
+        device: torch.device | str = "cpu",
+    ) -> None:
         self.config = config
+        self.device = torch.device(device)
         self._scene, self._seed = scene, seed
         self._generator = torch.Generator().manual_seed(seed)
         self._build(bounds)
-        self.gains = Gains(len(scene), scene.train) if config.exposure else None
+        self.gains = Gains(len(scene), scene.train, self.device) if config.exposure else None
         self._steps = max(steps, 1)
         self._progress, self._paced = 0.0, False
         self._rays = min(max(config.samples // config.detail.steps_across, _FEWEST_RAYS), _MOST_RAYS)
@@ -81,13 +91,11 @@ class NerfModel:
             )
         loss = torch.stack(list(losses.values())).sum()
         told = {name: value.detach() for name, value in losses.items()}
-        if not bool(torch.isfinite(loss)):
-            return told
         loss.backward()
         gradient = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
-        if not bool(torch.isfinite(gradient).all()):  # what broke in the tables passed through the networks
+        if not all_finite(loss, gradient):  # what broke in the tables passed through the networks
             self.field.forget_gradient()
-            return told | {"gradient": gradient.new_tensor(torch.nan)}
+            return told | {"gradient": gradient.new_full((), torch.nan)}
         self.field.step(gradient, rate=self._rate(self.config.rates.field))
         if self.gains is not None and gains is not None and gains.grad is not None:
             self.gains.step(gains.grad, self._rate(self.config.rates.exposure))
@@ -104,11 +112,11 @@ class NerfModel:
             seen = self._look(self._looking().along(rays, at_most=_RENDERED))
             return Seen(seen.rgb, seen.alpha, seen.depth)
 
-        return render_rays(look, cameras, pixels, at_once=1 << 14)
+        return render_rays(look, cameras, pixels, at_once=1 << 14, device=self.device)
 
     def density(self, points: Float[Tensor, "p 3"]) -> Float[Tensor, "p"]:
         """Opacity gathered per world unit at these places of the world."""
-        return self.field.density(points)
+        return self.field.density(points.to(self.device)).to(points.device)
 
     @property
     def surface_density(self) -> float:
@@ -154,8 +162,10 @@ class NerfModel:
     def _build(self, bounds: Bounds) -> None:
         config = self.config
         self._step = 2 * bounds.radius / config.detail.steps_across
-        self.field = Field(bounds, config.detail, precision=config.precision, generator=self._generator)
-        self.occupancy = Occupancy(bounds, cells=config.detail.occupancy, step=self._step)
+        self.field = Field(
+            bounds, config.detail, precision=config.precision, generator=self._generator, device=self.device
+        )
+        self.occupancy = Occupancy(bounds, cells=config.detail.occupancy, step=self._step, device=self.device)
 
     def _arrive(self, step: int) -> None:
         if not self._paced:
@@ -164,7 +174,7 @@ class NerfModel:
             self.occupancy.carve(self._scene, near=self.config.near)
             self._begun = True
         if self.config.losses.depth > 0 and self._sightings is None:
-            self._sightings = Sightings.of(self._scene)
+            self._sightings = Sightings.of(self._scene, self.device)
 
     def _rate(self, start: float) -> float:
         return rate_at(start, self.config.rates.end, self._progress)
@@ -213,7 +223,8 @@ def _factors(
 ) -> Float[Tensor, "r 3"] | None:
     if gains is None or leaf is None or batch.camera_of is None:
         return None
-    return gains.of(leaf, torch.tensor(batch.indices)[batch.camera_of[:rays]])
+    views = torch.tensor(batch.indices).to(leaf.device, non_blocking=True)
+    return gains.of(leaf, views[batch.camera_of[:rays]])
 
 
 def _below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:

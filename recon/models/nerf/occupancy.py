@@ -39,14 +39,15 @@ _UNSEEN = 2
 class Occupancy:
     """Mutable, as the field is. Cells that no training camera sees, or that photos show to be empty, stay empty."""
 
-    def __init__(self, bounds: Bounds, *, cells: int, step: float) -> None:
+    def __init__(self, bounds: Bounds, *, cells: int, step: float, device: torch.device | str = "cpu") -> None:
         from nerfacc.estimators.occ_grid import OccGridEstimator
 
         self._bounds, self._step = bounds, step
         low, high = bounds.corners()
-        self._grid: Any = OccGridEstimator([*low.tolist(), *high.tolist()], cells, bounds.doublings)
+        self._grid: Any = OccGridEstimator([*low.tolist(), *high.tolist()], cells, bounds.doublings).to(device)
         self._grid.binaries.fill_(True)
         self._age = torch.zeros_like(self._grid.binaries, dtype=torch.uint8)
+        self._share: float | None = None
 
     @property
     def cubes(self) -> OccupancyCubes:
@@ -60,7 +61,7 @@ class Occupancy:
 
     def mark(self, points: Float[Tensor, "p 3"]) -> None:
         """Here something is seen."""
-        y = (points - torch.tensor(self._bounds.center)) / self._bounds.radius
+        y = self._bounds.unit(points)
         cube = y.abs().amax(dim=-1).clamp(min=1).log2().ceil().long()
         side = self._age.shape[1]
         x = ((y / 2.0 ** cube[:, None] + 1) * (side / 2)).long().clamp(0, side - 1)
@@ -68,15 +69,17 @@ class Occupancy:
 
     @property
     def share(self) -> float:
-        """Of the cells, those that hold something."""
-        return float(self.cubes.occupied.float().mean())
+        """Of the cells, those that held something that could be seen when the grid was last looked at."""
+        if self._share is None:
+            self._share = float(self.cubes.occupied.float().mean())
+        return self._share
 
     def carve(self, scene: Scene, *, near: float) -> None:
         """Give up what no training camera sees and, where photos are cut out, what they show to be empty."""
-        grid = self._grid
-        chosen = scene.cameras[list(scene.train)]
+        grid, self._share = self._grid, None
+        chosen = scene.cameras[list(scene.train)].to(grid.occs.device)
         size = torch.stack([chosen.width, chosen.height], dim=-1)
-        lens = torch.zeros(len(chosen), 3, 3)
+        lens = chosen.focal.new_zeros(len(chosen), 3, 3)
         lens[:, 0, 0], lens[:, 1, 1] = (chosen.focal / size).unbind(dim=-1)
         lens[:, :2, 2], lens[:, 2, 2] = chosen.center / size, 1.0
         world_from_cam = torch.linalg.inv(chosen.cam_from_world)[:, :3]
@@ -96,37 +99,44 @@ class Occupancy:
         """
         if step < _FROM or step % _EVERY != 0:
             return
+        self._share = None
         self._age = torch.where(self._age < _OUT_OF_SIGHT, self._age + 1, self._age)
 
         def opacity(points: Float[Tensor, "p 3"]) -> Float[Tensor, "p 1"]:
-            away = (points - torch.tensor(self._bounds.center)).norm(dim=-1) / self._bounds.radius
+            away = self._bounds.unit(points).norm(dim=-1)
             return (density(points) * self._step * away.clamp(min=1).square())[:, None]  # as if it were in the middle
 
-        with torch.random.fork_rng(devices=[]):
+        device = self._age.device
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seed * 1_000_003 + step)  # nerfacc draws from torch's own generator
             self._grid.update_every_n_steps(
                 step, opacity, occ_thre=_EMPTY, ema_decay=_FORGET, warmup_steps=256, n=_EVERY
             )
 
     def state_dict(self) -> dict[str, Tensor]:
-        return {"occs": self._grid.occs.clone(), "binaries": self._grid.binaries.clone(), "age": self._age.clone()}
+        """On the CPU."""
+        state = {"occs": self._grid.occs, "binaries": self._grid.binaries, "age": self._age}
+        return {name: value.to("cpu", copy=True) for name, value in state.items()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         if state["occs"].shape != self._grid.occs.shape:
             raise RuntimeError("the occupancy grid has another size")
-        self._grid.occs, self._grid.binaries = state["occs"].clone(), state["binaries"].clone()
-        self._age = state["age"].clone()
+        device, self._share = self._age.device, None
+        self._grid.occs, self._grid.binaries, self._age = (
+            state[name].to(device, copy=True) for name in ("occs", "binaries", "age")
+        )
 
     def _cut_out(self, scene: Scene) -> None:
         grid = self._grid
-        low, high = self._bounds.corners()
+        low, high = self._bounds.corners().to(grid.occs.device)
         centers = low + (grid.grid_coords + 0.5) / grid.resolution * (high - low)
         cell = float((high - low).max()) / int(grid.resolution.max())
-        empty = torch.zeros(len(centers), dtype=torch.int32)
+        empty = torch.zeros(len(centers), dtype=torch.int32, device=centers.device)
         for view in scene.train:
             alpha, open_ = scene.images[view].alpha, (empty < _UNSEEN).nonzero()[:, 0]
             if alpha is not None and len(open_) > 0:
-                empty[open_] += _shows_nothing(scene.cameras[view], alpha, centers[open_], cell)
+                camera = scene.cameras[view].to(centers.device)
+                empty[open_] += _shows_nothing(camera, alpha.to(centers.device), centers[open_], cell)
         grid.occs[empty >= _UNSEEN] = -1.0
 
 

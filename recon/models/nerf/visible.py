@@ -29,8 +29,8 @@ _ROUNDS = (0, 16, 64, 1 << 30)
 def visible(samples: Samples, density_of: Callable[[Samples], Float[Tensor, "m"]]) -> Samples:
     """The samples that are a part of their pixel that can be told."""
     rays = samples.rays.long()
-    place = torch.arange(len(samples)) - samples.offsets[rays]
-    density, nothing = torch.zeros(len(samples)), torch.zeros(len(samples), 3)
+    place = torch.arange(len(samples), device=rays.device) - samples.offsets[rays]
+    density, nothing = samples.t0.new_zeros(len(samples)), samples.t0.new_zeros(len(samples), 3)
     seen = None
     for begin, end in itertools.pairwise(_ROUNDS):
         asked = (place >= begin) & (place < end)
@@ -50,6 +50,6 @@ def _chosen(samples: Samples, which: Bool[Tensor, "n"], where: Int[Tensor, "m"])
     """Only the samples `which`, that is those at the places `where`. Rays stay, those without any too."""
     if len(where) == len(samples):
         return samples
-    before = torch.cat([torch.zeros(1, dtype=torch.int64), which.cumsum(dim=0)])
+    before = torch.cat([where.new_zeros(1), which.cumsum(dim=0)])
     rays, t0, t1 = (values.index_select(0, where) for values in (samples.rays, samples.t0, samples.t1))
     return Samples(before[samples.offsets], rays, t0, t1, samples.complete)

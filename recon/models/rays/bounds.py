@@ -47,6 +47,14 @@ class Bounds:
         """Distance that no ray from inside or near the cubes needs to go beyond."""
         return 4 * self.reach + 10.0
 
+    def from_middle(self, points: Float[Tensor, "*p 3"]) -> Float[Tensor, "*p 3"]:
+        """Places of the world, seen from the centre. No tensor is made of it: sending one to a GPU would wait."""
+        return torch.stack([x - center for x, center in zip(points.unbind(-1), self.center, strict=True)], dim=-1)
+
+    def unit(self, points: Float[Tensor, "*p 3"]) -> Float[Tensor, "*p 3"]:
+        """The same in units of `radius`."""
+        return self.from_middle(points) / self.radius
+
     def corners(self) -> Float[Tensor, "2 3"]:
         center = torch.tensor(self.center)
         return torch.stack([center - self.radius, center + self.radius])

@@ -54,7 +54,8 @@ def rays_of(batch: Batch) -> Rays:
     return cast(batch.cameras if batch.camera_of is None else batch.cameras[batch.camera_of], batch.pixels)
 
 
-def pixel_centers(cameras: Cameras) -> Float[Tensor, "r 2"]:
+def pixel_centers(cameras: Cameras, device: torch.device | str = "cpu") -> Float[Tensor, "r 2"]:
     """Of all pixels of one camera, row by row."""
-    y, x = torch.meshgrid(torch.arange(int(cameras.height)), torch.arange(int(cameras.width)), indexing="ij")
+    rows, columns = (torch.arange(int(side), device=device) for side in (cameras.height, cameras.width))
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
     return torch.stack([x.flatten(), y.flatten()], dim=-1) + 0.5

@@ -17,9 +17,9 @@ class Gains:
     So brightness that all photos share belongs to the model, which looks right without any, as held-out views show it.
     """
 
-    def __init__(self, views: int, trained: tuple[int, ...]) -> None:
-        self.learned = Learned.of([torch.zeros(views, 3)])
-        self._trained = torch.tensor(trained, dtype=torch.long)
+    def __init__(self, views: int, trained: tuple[int, ...], device: torch.device | str = "cpu") -> None:
+        self.learned = Learned.of([torch.zeros(views, 3)], device)
+        self._trained = torch.tensor(trained, dtype=torch.long, device=device)
 
     def leaf(self) -> Float[Tensor, "w"]:
         """The numbers, ready to gather a gradient."""

@@ -34,13 +34,20 @@ class Seen:
 
 @torch.no_grad()
 def render_rays(
-    look: Callable[[Rays], Seen], cameras: Cameras, pixels: Float[Tensor, "r 2"] | None, *, at_once: int
+    look: Callable[[Rays], Seen],
+    cameras: Cameras,
+    pixels: Float[Tensor, "r 2"] | None,
+    *,
+    at_once: int,
+    device: torch.device,
 ) -> Render:
     """What one camera sees, everywhere or at `pixels`. `look` answers the first of the rays it gets, at least one.
 
-    It gets at most `at_once`, and not many more than it answered last: what it does for the others is lost.
+    It gets at most `at_once`, and not many more than it answered last: what it does for the others is lost. It works on
+    `device`; the answer is where the camera is.
     """
-    rays = cast(cameras, pixel_centers(cameras) if pixels is None else pixels)
+    places = pixel_centers(cameras, device) if pixels is None else pixels.to(device)
+    rays = cast(cameras.to(device), places)
     parts, done, asked = [], 0, min(_FIRST, at_once)
     while done < len(rays):
         parts.append(look(rays[done : done + asked]))
@@ -52,7 +59,6 @@ def render_rays(
         for name, shape in (("rgb", (3,)), ("alpha", ()), ("distance", ()))
     )
     depth = distance / alpha.clamp(min=1e-6) * rays.forward
-    if pixels is not None:
-        return Render(rgb, alpha, depth)
-    size = (int(cameras.height), int(cameras.width))
-    return Render(rgb.reshape(*size, 3), alpha.reshape(size), depth.reshape(size))
+    size = (len(rays),) if pixels is not None else (int(cameras.height), int(cameras.width))
+    seen = Render(rgb.reshape(*size, 3), alpha.reshape(size), depth.reshape(size))
+    return seen.to(cameras.cam_from_world.device)

@@ -10,10 +10,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["Learned", "rate_at"]
+__all__ = ["Learned", "all_finite", "rate_at"]
 
 _BETA1, _BETA2, _EPSILON = 0.9, 0.99, 1e-15
 """Source: Mueller et al. 2022, section 4."""
+
+
+def all_finite(*tensors: Tensor) -> bool:
+    """Whether all of these are numbers. On a GPU this waits, once."""
+    return bool(torch.stack([torch.isfinite(tensor).all() for tensor in tensors]).all())
 
 
 def rate_at(start: float, left: float, progress: float) -> float:
@@ -33,8 +38,8 @@ class Learned:
     shapes: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def of(cls, tensors: Sequence[Tensor]) -> Learned:
-        values = torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
+    def of(cls, tensors: Sequence[Tensor], device: torch.device | str = "cpu") -> Learned:
+        values = torch.cat([tensor.detach().reshape(-1) for tensor in tensors]).to(device)
         shapes = tuple(tuple(tensor.shape) for tensor in tensors)
         return cls(values, torch.zeros_like(values), torch.zeros_like(values), 0, shapes)
 
@@ -53,11 +58,15 @@ class Learned:
         self.values.addcdiv_(self.first, self.second.sqrt() + _EPSILON, value=-rate * scale)
 
     def state_dict(self) -> dict[str, Tensor]:
-        numbers = {"values": self.values.clone(), "first": self.first.clone(), "second": self.second.clone()}
+        """On the CPU."""
+        numbers = {name: getattr(self, name).to("cpu", copy=True) for name in ("values", "first", "second")}
         return numbers | {"steps": torch.tensor(self.steps)}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         if state["values"].shape != self.values.shape:
             raise RuntimeError(f"{len(state['values'])} weights instead of {len(self.values)}")
-        self.values, self.first = state["values"].clone(), state["first"].clone()
-        self.second, self.steps = state["second"].clone(), int(state["steps"])
+        device = self.values.device
+        self.values, self.first, self.second = (
+            state[name].to(device, copy=True) for name in ("values", "first", "second")
+        )
+        self.steps = int(state["steps"])

@@ -30,11 +30,11 @@ class Target:
     @classmethod
     def of(cls, batch: Batch, background: Background, generator: torch.Generator) -> Target:
         rgb = batch.rgb.float() / 255
-        behind = _background(len(rgb), background, generator)
+        behind = _background(len(rgb), background, generator).to(rgb.device, non_blocking=True)
         if batch.alpha is not None:
             alpha = batch.alpha.float()[:, None] / 255
             rgb = rgb * alpha + behind * (1 - alpha)
-        weight = torch.ones(len(rgb)) if batch.mask is None else batch.mask.float()
+        weight = rgb.new_ones(len(rgb)) if batch.mask is None else batch.mask.float()
         return cls(rgb, behind, weight / weight.sum().clamp(min=1e-6))
 
     def first(self, count: int) -> Target:
