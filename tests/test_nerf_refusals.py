@@ -17,8 +17,6 @@ from recon.io.checkpoint import load_checkpoint
 
 DETAIL = ("--detail.levels", "4", "--detail.entries", "12", "--detail.finest", "64", "--detail.width", "16")
 NERF = ("nerf", "--samples", "1024", "--precision", "fp32", *DETAIL, "--detail.steps-across", "64")
-CLASSIC = ("nerf-classic", "--rays", "64", "--coarse", "8", "--fine", "8", "--layers", "2", "--width", "16")
-KINDS = pytest.mark.parametrize("kind", [NERF, CLASSIC], ids=["nerf", "nerf-classic"])
 SHORT = ("--steps", "12", "--no-viewer", "--quiet", "--hold-out", "3")
 
 
@@ -42,9 +40,9 @@ def poses(photos: Path) -> list[np.ndarray]:
     return [np.array(f["transform_matrix"]) for f in json.loads((photos / "transforms.json").read_text())["frames"]]
 
 
-def trained(said: Said, photos: Path, run: Path, *kind: str, hold_out: int = 3) -> None:
+def trained(said: Said, photos: Path, run: Path) -> None:
     """It trains, measures and keeps a model without a number that is none."""
-    told = result(said, "train", "--images", photos, "--output", run, *SHORT, "--hold-out", hold_out, *kind)
+    told = result(said, "train", "--images", photos, "--output", run, *SHORT, *NERF)
     assert told["steps"] == 12
     assert told["psnr"] is None or math.isfinite(told["psnr"])
     held = load_checkpoint(run / "checkpoint")
@@ -53,33 +51,27 @@ def trained(said: Said, photos: Path, run: Path, *kind: str, hold_out: int = 3) 
     assert all(bool(torch.isfinite(value).all()) for value in tensors)
 
 
-@KINDS
-def test_cameras_that_all_face_outwards(photos: Path, tmp_path: Path, capsys: Said, kind: tuple[str, ...]) -> None:
+def test_cameras_that_all_face_outwards(photos: Path, tmp_path: Path, capsys: Said) -> None:
     turn = np.diag([-1.0, 1.0, -1.0, 1.0])
     change(photos, [pose @ turn for pose in poses(photos)])
-    trained(capsys, photos, tmp_path / "run", *kind)
+    trained(capsys, photos, tmp_path / "run")
 
 
-@KINDS
-def test_cameras_that_share_one_centre(photos: Path, tmp_path: Path, capsys: Said, kind: tuple[str, ...]) -> None:
+def test_cameras_that_share_one_centre(photos: Path, tmp_path: Path, capsys: Said) -> None:
     still = poses(photos)
     for pose in still:
         pose[:3, 3] = (0.3, -0.2, 1.0)
     change(photos, still)
-    trained(capsys, photos, tmp_path / "run", *kind)
+    trained(capsys, photos, tmp_path / "run")
 
 
-@KINDS
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_few_photos(photos: Path, tmp_path: Path, capsys: Said, kind: tuple[str, ...], count: int) -> None:
+def test_few_photos(photos: Path, tmp_path: Path, capsys: Said, count: int) -> None:
     change(photos, poses(photos)[:count])
-    trained(capsys, photos, tmp_path / "run", *kind)
+    trained(capsys, photos, tmp_path / "run")
 
 
-@KINDS
-def test_photos_of_different_sizes(
-    room: Room, photos: Path, tmp_path: Path, capsys: Said, kind: tuple[str, ...]
-) -> None:
+def test_photos_of_different_sizes(room: Room, photos: Path, tmp_path: Path, capsys: Said) -> None:
     file = photos / "transforms.json"
     known = json.loads(file.read_text())
     lens = {name: known.pop(name) for name in ("fl_x", "fl_y", "cx", "cy", "w", "h")}
@@ -90,32 +82,28 @@ def test_photos_of_different_sizes(
             small = photo.resize((frame["w"], frame["h"]))
         small.save(photos / frame["file_path"])
     file.write_text(json.dumps(known))
-    trained(capsys, photos, tmp_path / "run", *kind)
+    trained(capsys, photos, tmp_path / "run")
 
 
-@KINDS
-def test_a_near_plane_beyond_the_scene(photos: Path, tmp_path: Path, capsys: Said, kind: tuple[str, ...]) -> None:
-    said = refusal(capsys, "train", "--images", photos, "--output", tmp_path / "run", *SHORT, *kind, "--near", "1000")
+def test_a_near_plane_beyond_the_scene(photos: Path, tmp_path: Path, capsys: Said) -> None:
+    said = refusal(capsys, "train", "--images", photos, "--output", tmp_path / "run", *SHORT, *NERF, "--near", "1000")
     assert "The near plane at 1000 lies beyond the scene" in said
     assert "--near" in said
     assert not (tmp_path / "run" / "checkpoint").exists()
 
 
-@KINDS
 def test_a_loss_that_is_never_finite_ends_the_run(
-    photos: Path, tmp_path: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch, kind: tuple[str, ...]
+    photos: Path, tmp_path: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for model in ("nerf", "classic"):
-        monkeypatch.setattr(f"recon.models.{model}.model.colour_loss", lambda *_: torch.tensor(math.nan))
-    said = refusal(capsys, "train", "--images", photos, "--output", tmp_path / "run", *SHORT, *kind)
+    monkeypatch.setattr("recon.models.nerf.model.colour_loss", lambda *_: torch.tensor(math.nan))
+    said = refusal(capsys, "train", "--images", photos, "--output", tmp_path / "run", *SHORT, *NERF)
     assert "10 steps in a row" in said
     assert "--seed" in said
     assert not (tmp_path / "run" / "checkpoint").exists()
 
 
-@KINDS
 def test_losses_that_are_not_finite_now_and_then_are_skipped_and_counted(
-    photos: Path, tmp_path: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch, kind: tuple[str, ...]
+    photos: Path, tmp_path: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from recon.models.rays import target
 
@@ -125,8 +113,7 @@ def test_losses_that_are_not_finite_now_and_then_are_skipped_and_counted(
     def seldom_finite(*arguments):
         return loss(*arguments) * (math.inf if next(calls) % 6 == 3 else 1)
 
-    for model in ("nerf", "classic"):
-        monkeypatch.setattr(f"recon.models.{model}.model.colour_loss", seldom_finite)
-    trained(capsys, photos, tmp_path / "run", *kind)
+    monkeypatch.setattr("recon.models.nerf.model.colour_loss", seldom_finite)
+    trained(capsys, photos, tmp_path / "run")
     records = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
     assert records[-1]["skipped"] >= 2
