@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Protocol, TypeGuard, runtime_checkable
+from typing import Literal, Protocol, TypeGuard, assert_never, runtime_checkable
 
 import torch
 
 from recon.cli.console import Console
 from recon.errors import InputError
 from recon.io.rgbd import is_recording
-from recon.models import GaussianConfig, ModelConfig
+from recon.models import ClassicNerfConfig, GaussianConfig, ModelConfig, NerfConfig
 from recon.models.gaussians import Mcmc
 from recon.priors.depth import DepthName, depth_prior
 from recon.priors.depth.kept_maps import kept_maps
@@ -43,15 +43,30 @@ class ToGuide(Protocol):
 
 def is_guidable(model: ModelConfig) -> bool:
     """Whether the model learns from depth."""
-    return isinstance(model, GaussianConfig) and isinstance(model.density, Mcmc)
+    return _why_not(model) is None
 
 
 def require_guidable(model: ModelConfig) -> None:
     """Raise `InputError` unless the model learns from depth."""
-    if not isinstance(model, GaussianConfig):
-        raise InputError("--depth helps Gaussians only.", advice="Leave out --depth, or train gaussians.")
-    if not isinstance(model.density, Mcmc):
-        raise InputError("--depth needs the mcmc density.", advice="Leave out adaptive-density.")
+    error = _why_not(model)
+    if error is not None:
+        raise error
+
+
+def _why_not(model: ModelConfig) -> InputError | None:
+    match model:
+        case GaussianConfig():
+            if isinstance(model.density, Mcmc):
+                return None
+            return InputError("--depth needs the mcmc density.", advice="Leave out adaptive-density.")
+        case NerfConfig():
+            if model.losses.depth > 0:
+                return None
+            return InputError("--losses.depth 0 makes nothing of --depth.", advice="Leave out one of the two.")
+        case ClassicNerfConfig():
+            return InputError("nerf-classic learns nothing from --depth.", advice="Leave it out, or train nerf.")
+        case _:
+            assert_never(model)
 
 
 def guided(
@@ -67,7 +82,6 @@ def guided(
     name = by_itself if options.depth is None else options.depth
     if name == "none":
         return scene
-    assert isinstance(options.model, GaussianConfig)
     source = recorded if name == "sensor" and options.depth_from is None else options.depth_from
     prior = depth_prior(name, reconstruction, source=source)
     if name != "stereo" and len(reconstruction.points) == 0:
@@ -89,14 +103,18 @@ def guided(
             depths = kept_maps(keep, prior, scene, reconstruction, tell)
         else:
             depths = tell()
-        count = round(options.model.depth_terms.points * options.model.max_gaussians)
-        found = points_of_depths(depths, scene.cameras, scene.images, count=count, seed=options.seed)
         known = sum(float(depth.known.float().mean()) for depth in depths.values()) / len(depths)
-        stage.result = f"{known:.0%} of {len(depths)} photos known, {len(found)} points to start from"
+        stage.result = f"{known:.0%} of {len(depths)} photos known"
+        scene = replace(scene, depths=depths)
+        if isinstance(options.model, GaussianConfig):  # they start from points; a field is everywhere
+            count = round(options.model.depth_terms.points * options.model.max_gaussians)
+            found = points_of_depths(depths, scene.cameras, scene.images, count=count, seed=options.seed)
+            points = Points(torch.cat([scene.points.xyz, found.xyz]), torch.cat([scene.points.rgb, found.rgb]))
+            scene = replace(scene, points=points)
+            stage.result += f", {len(found)} points to start from"
     for message in left_out[:_NAMED]:
         console.warn(message)
-    points = Points(torch.cat([scene.points.xyz, found.xyz]), torch.cat([scene.points.rgb, found.rgb]))
-    return replace(scene, points=points, depths=depths)
+    return scene
 
 
 def _is_known(depth: DepthMap | InputError, left_out: list[str]) -> TypeGuard[DepthMap]:

@@ -100,11 +100,17 @@ def test_points_of_depths_lie_on_the_surfaces_in_their_colours(room: Room) -> No
 # --- The commands -----------------------------------------------------------------------------------------------------
 
 
-def test_a_sensors_depth_guides_a_run(room: Room, photos_with_poses: Path, tmp_path: Path, capsys: Said) -> None:
+SMALL_FIELD = (*SMALL[: SMALL.index("gaussians")], "nerf", "--samples", "1024", "--detail.entries", "12")
+
+
+@pytest.mark.parametrize("kind", [SMALL, SMALL_FIELD], ids=["gaussians", "nerf"])
+def test_a_sensors_depth_guides_a_run(
+    room: Room, photos_with_poses: Path, tmp_path: Path, capsys: Said, kind: tuple[str, ...]
+) -> None:
     maps = _write_maps(room, tmp_path / "maps")
     run = tmp_path / "run"
     model = _with_points(room, photos_with_poses, tmp_path / "model")
-    given = ("--colmap", model, "--depth", "sensor", "--depth-from", maps, *SMALL)
+    given = ("--colmap", model, "--depth", "sensor", "--depth-from", maps, *kind)
     told = result(capsys, "train", "--images", photos_with_poses, "--output", run, *given)
     assert told["steps"] == STEPS
     assert "depth" in [stage["name"] for stage in told["stages"]]
@@ -131,7 +137,9 @@ def test_depth_says_how_right_it_is(room: Room, photos_with_poses: Path, tmp_pat
 
 def test_what_cannot_be_guided_is_refused(photos_with_poses: Path, tmp_path: Path, capsys: Said) -> None:
     train_there = ("train", "--images", photos_with_poses, "--output", tmp_path / "run")
-    assert "Gaussians only" in refusal(capsys, *train_there, "--depth", "stereo", "nerf")
+    assert "nerf-classic learns nothing" in refusal(capsys, *train_there, "--depth", "stereo", "nerf-classic")
+    nothing = ("nerf", "--losses.depth", "0")
+    assert "--losses.depth 0" in refusal(capsys, *train_there, "--depth", "stereo", *nothing)
     assert "mcmc density" in refusal(capsys, *train_there, "--depth", "stereo", "gaussians", "adaptive-density")
     assert "without --depth" in refusal(capsys, *train_there, "--depth-from", "maps")
     assert "no folder of depth maps" in refusal(

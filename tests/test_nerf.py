@@ -12,6 +12,7 @@ from recon.models import build_model
 from recon.models.nerf import NerfModel
 from recon.models.nerf.field import Field, Matter
 from recon.models.rays.cast import cast, pixel_centers
+from recon.ops.march import march
 from recon.training import TrainConfig, train
 from recon.types import Scene
 
@@ -68,6 +69,8 @@ def test_depth_and_alpha_of_a_hard_ball_are_exact(ball):
     assert isinstance(model, NerfModel)
     solid = Solid(model.field.bounds, SMALL.detail, precision="fp32", generator=torch.Generator())
     model.field = solid
+    asked = model.occupancy.state_dict()
+    model.occupancy.load_state_dict(asked | {"occs": torch.ones_like(asked["occs"])})
     camera = ball.cameras[0]
     render = model.render(camera)
     assert render.depth is not None
@@ -81,6 +84,24 @@ def test_depth_and_alpha_of_a_hard_ball_are_exact(ball):
     assert float(render.alpha.flatten()[hit].min()) > 0.999
     assert float(render.alpha.flatten()[inside < -0.01].max()) == 0
     torch.testing.assert_close(render.rgb.reshape(-1, 3)[hit], torch.full((int(hit.sum()), 3), 0.5))
+
+
+def test_pictures_of_a_field_that_knows_nothing_take_wider_steps(ball, monkeypatch):
+    """All of a new field is haze; drawn as finely as what was learnt, a photo took twenty times as long."""
+    steps = []
+
+    def noted(*arguments, step, **options):
+        steps.append(step)
+        return march(*arguments, step=step, **options)
+
+    monkeypatch.setattr("recon.models.nerf.looking.march", noted)
+    state = start(ball, SMALL, steps=80)
+    state.model.render(ball.cameras[0])
+    new = steps[-1]
+    list(train(state, ball, TrainConfig(steps=80)))  # after 48 steps the field is asked where it is empty
+    state.model.render(ball.cameras[0])
+    assert new == 4 * steps[-1]
+    assert set(steps) == {new, steps[-1]}
 
 
 def test_density_is_larger_in_the_ball_than_around_it(learned):
@@ -124,7 +145,11 @@ def test_exposure_is_learnt_beside_the_scene(ball):
     assert abs(float(gains[list(scene.train)].mean())) < 1e-5
 
 
-@MODELS
+@pytest.mark.parametrize(
+    "config",
+    [SMALL, replace(SMALL, exposure=True, refine_poses=True), CLASSIC],
+    ids=["nerf", "nerf with all that it may learn", "nerf-classic"],
+)
 def test_a_resumed_run_equals_an_uninterrupted_one(ball, config):
     plan = TrainConfig(steps=36)
     whole = start(ball, config, steps=36)

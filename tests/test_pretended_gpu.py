@@ -10,7 +10,7 @@ import pytest
 import torch
 from painted_ball import ball_scene
 from pretended_gpu import CUDA, MisplacedError, PretendedGpu
-from test_nerf import MODELS, SMALL
+from small_fields import MODELS, SMALL
 
 from recon.models import ClassicNerfConfig, NerfConfig, build_model
 from recon.ops.device import gpu_kernels

@@ -40,8 +40,8 @@ class LossWeights:
     """Draws the samples that make up a pixel together, against haze and floaters."""
     entropy: float = 1e-4
     """Draws rays to see either something or nothing."""
-    depth: float = 0.0
-    """Draws surfaces to the points that photos agree on; 0.1 helps where few photos see a place."""
+    depth: float = 0.1
+    """Draws surfaces to what --depth tells; without it, to the points that photos agree on."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ class NerfRates:
     """Of grids and networks."""
     exposure: float = 1e-3
     """Of the exposure of each photo."""
+    poses: float = 3e-4
+    """Of each photo's camera, with --refine-poses: radians and world units."""
     end: float = 0.02
     """What is left of them at the end, as a share of the start."""
 
@@ -70,6 +72,8 @@ class NerfConfig:
     """Let each ray be as wide as its pixel: small and distant pictures stay smooth."""
     exposure: bool = False
     """Learn a brightness per photo: for photos of differing exposure. Where it is even it costs quality."""
+    refine_poses: bool = False
+    """Move the photos' cameras a little while learning: for poses that are not exact. Costs a fifth of the time."""
     background: Background = "random"
     """What is put behind the scene while training."""
     shine_by: float = 0.4

@@ -32,7 +32,7 @@ class Path:
     def points(self) -> Float[Tensor, "n 3"]:
         """The samples' middles, in the world."""
         of = self.samples.rays.long()
-        return self.rays.origins[of] + self.rays.directions[of] * self.samples.mid[:, None]
+        return (self.rays.origins[of] + self.rays.directions[of] * self.samples.mid[:, None]).detach()
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from recon.models.nerf.config import NerfConfig
@@ -15,6 +16,7 @@ from recon.models.nerf.looking import Looking, Path
 from recon.models.nerf.occupancy import Occupancy
 from recon.models.rays.bounds import Bounds
 from recon.models.rays.cast import Rays, rays_of
+from recon.models.rays.corrections import Corrections
 from recon.models.rays.exposure import Gains
 from recon.models.rays.image import Seen, render_rays
 from recon.models.rays.learned import all_finite, rate_at
@@ -32,6 +34,8 @@ _PASSED = 4
 _LOOK_AROUND = 8
 """Every so manieth step looks into cells, too, in which nothing was seen lately."""
 _FEWEST_RAYS, _MOST_RAYS = 64, 1 << 15
+_HAZE = 4
+"""Pictures of a field that is haze everywhere take steps so many times as wide: nothing is there to be missed."""
 
 
 class NerfModel:
@@ -55,11 +59,13 @@ class NerfModel:
         self._generator = torch.Generator().manual_seed(seed)
         self._build(bounds)
         self.gains = Gains(len(scene), scene.train, self.device) if config.exposure else None
+        self.corrections = Corrections(len(scene), scene.train, self.device) if config.refine_poses else None
         self._steps = max(steps, 1)
         self._progress, self._paced = 0.0, False
         self._rays = min(max(config.samples // config.detail.steps_across, _FEWEST_RAYS), _MOST_RAYS)
         self._sampled, self._begun = 0, False
         self._sightings: Sightings | None = None
+        self._asked = False  # for sightings
 
     @property
     def pixels_per_step(self) -> int:
@@ -73,32 +79,37 @@ class NerfModel:
     def train_step(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """Forward, loss, backward and Adam. A loss or gradient that is not finite changes nothing."""
         self._arrive(step)
-        rays = rays_of(batch)
+        moved = None if self.corrections is None else self.corrections.leaf()
+        rays = rays_of(batch) if moved is None else self._moved(rays_of(batch), _views(batch), moved)
         at_most = 2 * _PASSED * self.config.samples
         around = step % _LOOK_AROUND == 0
-        path = self._looking(around=around).along(rays, at_most=at_most, jitter=(self._seed, step))
+        looking = self._looking(around=around)
+        path = looking.along(rays, at_most=at_most, jitter=(self._seed, step))
         self.occupancy.mark(path.points())
         if not around:
             self._budget(len(rays), path)
         target = Target.of(batch, self.config.background, self._generator).first(len(path.rays))
         leaf = self.field.leaf()
         gains = None if self.gains is None else self.gains.leaf()
-        seen = self._look(path, leaf)
+        seen = looking.look(path, leaf, shine=self._shine)
         losses = self._losses(seen, path.samples, target, _factors(self.gains, gains, batch, len(path.rays)))
         if self._sightings is not None:
             losses["depth"] = self.config.losses.depth * self._guided(
-                self._sightings, len(path.rays) // 8 + 1, leaf, step
+                self._sightings, len(path.rays) // 8 + 1, leaf, moved, step
             )
         loss = torch.stack(list(losses.values())).sum()
         told = {name: value.detach() for name, value in losses.items()}
         loss.backward()
         gradient = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
-        if not all_finite(loss, gradient):  # what broke in the tables passed through the networks
+        others = [part.grad for part in (gains, moved) if part is not None and part.grad is not None]
+        if not all_finite(loss, gradient, *others):  # what broke in the tables passed through the networks
             self.field.forget_gradient()
             return told | {"gradient": gradient.new_full((), torch.nan)}
         self.field.step(gradient, rate=self._rate(self.config.rates.field))
         if self.gains is not None and gains is not None and gains.grad is not None:
             self.gains.step(gains.grad, self._rate(self.config.rates.exposure))
+        if self.corrections is not None and moved is not None and moved.grad is not None:
+            self.corrections.step(moved.grad, self._rate(self.config.rates.poses))
         return told
 
     def after_step(self, step: int) -> None:
@@ -107,9 +118,12 @@ class NerfModel:
 
     def render(self, cameras: Cameras, pixels: Tensor | None = None) -> Render:
         """Image of one camera, or `pixels` of it. No exposure: the mean photo's."""
+        looking = self._looking()
+        if not self.occupancy.known:
+            looking = replace(looking, step=_HAZE * looking.step)
 
         def look(rays: Rays) -> Seen:
-            seen = self._look(self._looking().along(rays, at_most=_RENDERED))
+            seen = looking.look(looking.along(rays, at_most=_RENDERED), shine=self._shine)
             return Seen(seen.rgb, seen.alpha, seen.depth)
 
         return render_rays(look, cameras, pixels, at_once=1 << 14, device=self.device)
@@ -147,6 +161,8 @@ class NerfModel:
             state |= {f"{part}.{name}": value for name, value in values.state_dict().items()}
         if self.gains is not None:
             state |= {f"gains.{name}": value for name, value in self.gains.learned.state_dict().items()}
+        if self.corrections is not None:
+            state |= {f"corrections.{name}": value for name, value in self.corrections.learned.state_dict().items()}
         return state
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
@@ -155,6 +171,8 @@ class NerfModel:
         self.occupancy.load_state_dict(_below("occupancy.", state))
         if self.gains is not None:
             self.gains.learned.load_state_dict(_below("gains.", state))
+        if self.corrections is not None:
+            self.corrections.learned.load_state_dict(_below("corrections.", state))
         self._progress, self._begun = float(state["progress"]), bool(state["begun"])
         self._rays, self._sampled = int(state["rays"]), int(state["sampled"])
         self._generator.set_state(state["generator"])
@@ -173,8 +191,8 @@ class NerfModel:
         if not self._begun:
             self.occupancy.carve(self._scene, near=self.config.near)
             self._begun = True
-        if self.config.losses.depth > 0 and self._sightings is None:
-            self._sightings = Sightings.of(self._scene, self.device)
+        if self.config.losses.depth > 0 and not self._asked:
+            self._sightings, self._asked = Sightings.of(self._scene, self.device), True
 
     def _rate(self, start: float) -> float:
         return rate_at(start, self.config.rates.end, self._progress)
@@ -190,14 +208,27 @@ class NerfModel:
         wanted = min(max(self.config.samples / per_ray, 0.5 * rays), 1.5 * rays)
         self._rays = min(max(round(wanted), _FEWEST_RAYS), _MOST_RAYS)
 
-    def _look(self, path: Path, leaf: Float[Tensor, "w"] | None = None) -> Composited:
-        return self._looking().look(path, leaf, shine=min(self._progress / max(self.config.shine_by, 1e-6), 1.0))
+    @property
+    def _shine(self) -> float:
+        return min(self._progress / max(self.config.shine_by, 1e-6), 1.0)
 
-    def _guided(self, sightings: Sightings, rays: int, leaf: Float[Tensor, "w"], step: int) -> Float[Tensor, ""]:
+    def _moved(self, rays: Rays, views: Int[Tensor, "r"], leaf: Float[Tensor, "w"] | None) -> Rays:
+        return rays if self.corrections is None or leaf is None else self.corrections.moved(rays, views, leaf)
+
+    def _guided(
+        self,
+        sightings: Sightings,
+        rays: int,
+        leaf: Float[Tensor, "w"],
+        moved: Float[Tensor, "w"] | None,
+        step: int,
+    ) -> Float[Tensor, ""]:
         guidance = sightings.draw(rays, self._generator)
         at_most = _PASSED * self.config.samples
-        path = self._looking().along(guidance.rays, at_most=at_most, jitter=(self._seed + 1, step))
-        return depth_loss(self._look(path, leaf), guidance)
+        rays_there = self._moved(guidance.rays, guidance.view, moved)
+        looking = self._looking()
+        path = looking.along(rays_there, at_most=at_most, jitter=(self._seed + 1, step))
+        return depth_loss(looking.look(path, leaf, shine=self._shine), guidance)
 
     def _losses(
         self, seen: Composited, samples: Samples, target: Target, factors: Float[Tensor, "r 3"] | None
@@ -221,10 +252,13 @@ def _drawn_in(samples: Samples) -> Samples:
 def _factors(
     gains: Gains | None, leaf: Float[Tensor, "w"] | None, batch: Batch, rays: int
 ) -> Float[Tensor, "r 3"] | None:
-    if gains is None or leaf is None or batch.camera_of is None:
-        return None
-    views = torch.tensor(batch.indices).to(leaf.device, non_blocking=True)
-    return gains.of(leaf, views[batch.camera_of[:rays]])
+    return None if gains is None or leaf is None else gains.of(leaf, _views(batch)[:rays])
+
+
+def _views(batch: Batch) -> Int[Tensor, "r"]:
+    """The view of the scene behind each ray."""
+    assert batch.camera_of is not None
+    return torch.tensor(batch.indices).to(batch.camera_of.device, non_blocking=True)[batch.camera_of]
 
 
 def _below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:

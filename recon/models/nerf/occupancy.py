@@ -68,6 +68,11 @@ class Occupancy:
         self._age[cube.clamp(max=len(self._age) - 1), x[:, 0], x[:, 1], x[:, 2]] = 0
 
     @property
+    def known(self) -> bool:
+        """Whether the field was ever asked where it is empty."""
+        return bool((self._grid.occs > 0).any())
+
+    @property
     def share(self) -> float:
         """Of the cells, those that held something that could be seen when the grid was last looked at."""
         if self._share is None:
