@@ -39,7 +39,7 @@ class Talk:
     quiet: bool = False
     """No progress and no summaries: results and errors only."""
     json: bool = False
-    """Print the result as one JSON object on stdout; everything else goes to stderr."""
+    """Print the result, or the error and advice, as one JSON object on stdout; everything else goes to stderr."""
 
 
 def run_command(name: str, arguments: Sequence[str], started: float) -> int:
@@ -57,28 +57,36 @@ def run_command(name: str, arguments: Sequence[str], started: float) -> int:
         if options.json and result is not None:
             print(json.dumps(result, allow_nan=False, default=str), flush=True)
         return 0
-    except ReconError as error:
-        console.error(error.message, error.advice)
-        return 2
-    except KeyboardInterrupt as interruption:
-        console.error("Interrupted.", str(interruption))
-        return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output left, as `head` does
+    except BrokenPipeError:  # the reader of our result left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except ImportError as error:
-        if _NO_LIBRARY not in str(error):
+    except KeyboardInterrupt as interruption:
+        said, code = ("Interrupted.", str(interruption)), INTERRUPTED
+    except (ReconError, ImportError, OSError) as error:
+        mendable = _what_to_mend(error)
+        if mendable is None:
             raise
-        library = str(error).split(":")[0]
-        package = _DEBIAN.get(library, "the package that holds it")
-        console.error(f"This needs {library}, which is not on this machine.", f"On Debian: apt-get install {package}")
-        return 2
-    except OSError as error:
-        if not is_mendable(error):
-            raise
-        file = "A file" if error.filename is None else os.fsdecode(error.filename)
-        console.error(f"{file} could not be {undone_by(error)}: {cause_of(error)}.", advice_on(error))
-        return 2
+        said, code = mendable, 2
+    console.error(*said)
+    if "--json" in arguments:
+        print(json.dumps({"error": said[0], "advice": said[1]}), flush=True)
+    return code
+
+
+def _what_to_mend(error: Exception) -> tuple[str, str] | None:
+    """What is wrong and what to do about it, where the person can do something."""
+    match error:
+        case ReconError():
+            return error.message, error.advice
+        case ImportError() if _NO_LIBRARY in str(error):
+            library = str(error).split(":")[0]
+            package = _DEBIAN.get(library, "the package that holds it")
+            return f"This needs {library}, which is not on this machine.", f"On Debian: apt-get install {package}"
+        case OSError() if is_mendable(error):
+            file = "A file" if error.filename is None else os.fsdecode(error.filename)
+            return f"{file} could not be {undone_by(error)}: {cause_of(error)}.", advice_on(error)
+        case _:
+            return None
 
 
 def _check_text(arguments: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from recon.cli.memory import PeakMemory
+from recon.cli.streams import tell
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -91,7 +92,7 @@ class Console:
         if self._stage is not None and self._stage.bar is not None:
             self._stage.bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
-            print(text, file=sys.stderr, flush=True)
+            tell(text)
 
 
 class Stage:

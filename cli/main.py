@@ -11,6 +11,8 @@ import sys
 import time
 from collections.abc import Sequence
 
+from recon.cli.streams import fill_closed, tell
+
 STARTED = time.monotonic()
 """Loading the program counts against a budget."""
 
@@ -37,10 +39,11 @@ __all__ = ["COMMANDS", "main"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. 0 done, 2 something you can mend, 130 interrupted."""
+    fill_closed()
     try:
         return _main(argv)
     except KeyboardInterrupt:  # while the program is loaded, or again while it ends
-        print("recon: Interrupted.", file=sys.stderr)
+        tell("recon: Interrupted.")
         return 130
 
 
@@ -80,12 +83,12 @@ recon --version          which version this is"""
 def _unknown(name: str) -> int:
     import difflib
 
-    print(f"recon has no command {name!r}.", file=sys.stderr)
+    tell(f"recon has no command {name!r}.")
     near = difflib.get_close_matches(name, COMMANDS, n=1)
     if near:
-        print(f"Did you mean recon {near[0]}?", file=sys.stderr)
+        tell(f"Did you mean recon {near[0]}?")
     else:
-        print(f"The commands are {', '.join(COMMANDS)}; recon --help says what they do.", file=sys.stderr)
+        tell(f"The commands are {', '.join(COMMANDS)}; recon --help says what they do.")
     return 2
 
 

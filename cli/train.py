@@ -13,14 +13,14 @@ from recon.cli.device import choose_device
 from recon.cli.duration import Deadline, seconds_of
 from recon.cli.fingerprint import describe_program
 from recon.cli.finishing import finish
-from recon.cli.kept import require
 from recon.cli.preparing import prepare
+from recon.cli.resuming import continued
 from recon.cli.train_options import Options
 from recon.cli.training import train_run
 from recon.cli.watching import watched
 from recon.errors import InputError
 from recon.io.run import Run, trained_already
-from recon.io.settings import from_plain, to_plain
+from recon.io.settings import to_plain
 
 __all__ = ["Options", "arguments", "run"]
 
@@ -47,7 +47,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
     budget = None if options.budget is None else seconds_of(options.budget)
     seconds_of(options.save_every, "--save-every")
     anew = options.resume is None
-    run, options = _started(options) if anew else _continued(options)
+    run, options = _started(options) if anew else continued(options)
     with run.locked():
         config = _new_config(run, options) if anew else run.read_config()
         if not anew:
@@ -55,8 +55,8 @@ def run(options: Options, console: Console) -> dict[str, Any]:
         try:
             return _train(run, options, config, Deadline(console.started, budget), console)
         except KeyboardInterrupt as stopped:
-            saved = "Saved." if run.has_checkpoint else "Nothing was trained yet."
-            raise KeyboardInterrupt(str(stopped) or f"{saved} Go on with recon train --resume {run.folder}") from None
+            kept = "The last checkpoint is whole." if run.has_checkpoint else "Nothing was trained yet."
+            raise KeyboardInterrupt(str(stopped) or f"{kept} Go on with recon train --resume {run.folder}") from None
 
 
 def _started(options: Options) -> tuple[Run, Options]:
@@ -83,26 +83,6 @@ def _new_config(run: Run, options: Options) -> dict[str, Any]:
     elif not options.overwrite:
         raise trained_already(run.folder)
     return config
-
-
-def _continued(options: Options) -> tuple[Run, Options]:
-    """The run to go on with, with the options it was started with."""
-    assert options.resume is not None
-    run = Run.open(options.resume)
-    config = run.read_config()
-    require(run, config, "options", *(("scene", "training") if run.has_checkpoint else ()))
-    kept = from_plain(Options, config["options"], where=f"{run.config_file} is not whole: options")
-    images = kept.images if options.images is None else options.images.absolute()
-    here = {name: getattr(options, name) for name in ("quiet", "json", "no_viewer", "port", "save_every")}
-    length = {name: getattr(options, name) for name in ("budget", "steps") if getattr(options, name) is not None}
-    if length and "training" in config:
-        raise InputError(
-            f"{run.folder} goes on with the length it was started with.",
-            advice=f"Leave out --{next(iter(length))}, or train anew into another --output.",
-        )
-    here |= length
-    masks = kept.masks if options.masks is None else options.masks.absolute()
-    return run, replace(kept, masks=masks, images=images, output=run.folder.absolute(), **here)
 
 
 def _train(run: Run, options: Options, config: dict[str, Any], deadline: Deadline, console: Console) -> dict[str, Any]:

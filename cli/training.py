@@ -59,7 +59,7 @@ def train_run(
                 run.save_checkpoint(state.state_dict())
                 saved = time.monotonic()
             if interruption.asked:
-                raise KeyboardInterrupt
+                raise KeyboardInterrupt(f"Saved at step {state.step}. Go on with recon train --resume {run.folder}")
         if report is not None and report.step % _LOG_EVERY != 0:
             _log(log, report, state)
         run.save_checkpoint(state.state_dict())

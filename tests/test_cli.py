@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from command_line import RECON, Said, refusal
+from PIL import Image
 
 from recon.cli.command import INTERRUPTED
 from recon.cli.main import COMMANDS, main
@@ -111,3 +114,29 @@ def test_a_library_that_is_missing_is_named_with_its_package(
     said = refusal(capsys, "export", trained_run, "--to", "mesh.glb")
     assert "libusb-1.0.so.0" in said
     assert "apt-get install libusb-1.0-0" in said
+
+
+def test_scripts_get_errors_as_json_too(tmp_path: Path, capsys: Said) -> None:
+    assert main(["info", str(tmp_path / "absent"), "--json"]) == 2
+    out, err = capsys.readouterr()
+    told = json.loads(out)
+    assert set(told) == {"error", "advice"}
+    assert told["error"] in err
+
+
+def test_nobody_reading_stderr_stops_no_work() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    told = "from recon.cli.streams import tell; [tell('on') for _ in range(9)]; print('done')"
+    done = subprocess.run([sys.executable, "-c", told], stdout=subprocess.PIPE, stderr=writer, check=False)
+    os.close(writer)
+    assert done.returncode == 0
+    assert done.stdout == b"done\n"
+
+
+def test_closed_streams_leave_the_result_alone(tmp_path: Path) -> None:
+    Image.linear_gradient("L").save(tmp_path / "a.png")
+    recon = shlex.join([*RECON, "info", str(tmp_path), "--json"])
+    done = subprocess.run(["sh", "-c", f"{recon} <&- 2>&-"], stdout=subprocess.PIPE, check=False)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["photos"] == 1

@@ -167,3 +167,23 @@ def test_resume_without_a_run_says_what_to_write(tmp_path: Path, capsys: pytest.
     assert "recon train --resume RUN" in capsys.readouterr().err
     assert main(["train", "--resume", str(tmp_path)]) == 2
     assert "is not a run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (("--image-size", "320"), "--image-size"),
+        (("--output", "elsewhere"), "--output"),
+        (("--overwrite",), "--overwrite"),
+        (("--hold-out", "5"), "--hold-out"),
+        (("nerf",), "Another model"),
+        (("gaussians", "--max-gaussians", "5"), "Another model"),
+    ],
+)
+def test_what_cannot_change_on_the_way_is_refused_by_name(
+    trained_run: Path, given: tuple[str, ...], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "--resume", str(trained_run), "--no-viewer", *given]) == 2
+    said = capsys.readouterr().err
+    assert f"{named} " in said
+    assert "goes on as it was started" in said

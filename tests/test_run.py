@@ -1,5 +1,6 @@
 """The run folder: settings come back as they were, checkpoints are whole, other people's folders are safe."""
 
+import contextlib
 import errno
 import json
 import os
@@ -211,6 +212,22 @@ def test_a_folder_of_other_files_is_never_taken_over(tmp_path: Path) -> None:
         Run.open(tmp_path)
     with pytest.raises(RunError, match="does not exist"):
         Run.open(tmp_path / "nowhere")
+
+
+def test_a_folder_in_which_a_first_start_failed_is_as_good_as_empty(tmp_path: Path) -> None:
+    with Run.create(tmp_path / "run").locked():
+        pass
+    assert [file.name for file in (tmp_path / "run").iterdir()] == [".lock"]
+    assert Run.create(tmp_path / "run").folder == tmp_path / "run"
+
+
+def test_a_full_disk_names_the_log_that_could_not_grow(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run")
+    with contextlib.closing(MetricsLog(run, after_step=0)) as log:
+        log._file = Path("/dev/full").open("ab", buffering=0)  # noqa: SIM115 - the log closes it
+        with pytest.raises(OSError, match="No space left") as caught:
+            log.write({"step": 1})
+    assert caught.value.filename == "/dev/full"
 
 
 def test_two_trainings_into_one_run_are_refused(tmp_path: Path) -> None:

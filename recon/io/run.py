@@ -22,7 +22,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from torch import Tensor
 
@@ -32,6 +32,9 @@ from recon.io.disk import write_whole
 from recon.io.settings import to_toml
 
 __all__ = ["MetricsLog", "Run", "trained_already"]
+
+_LOCK = ".lock"
+"""File that whoever trains into the folder holds a lock on. It stays where that was all that came of it."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,7 @@ class Run:
             raise InputError(f"{folder} is a file.", advice="Pass another --output.")
         if has_checkpoint(run.checkpoint) and not overwrite:
             raise trained_already(folder)
-        foreign = folder.is_dir() and not run.config_file.exists() and any(folder.iterdir())
-        if foreign:
+        if folder.is_dir() and not run.config_file.exists() and any(entry.name != _LOCK for entry in folder.iterdir()):
             raise InputError(f"{folder} holds other files.", advice="Pass an --output that is new or empty.")
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -139,7 +141,7 @@ class Run:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Nobody else trains into this folder meanwhile. The lock ends with the process, however it ends."""
-        with (self.folder / ".lock").open("w") as file:
+        with (self.folder / _LOCK).open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -216,11 +218,14 @@ class MetricsLog:
         """Keeps the lines up to `after_step`: what came later will come again."""
         kept = [record for record in run.read_metrics() if record["step"] <= after_step]
         write_whole(run.metrics_file, "".join(json.dumps(record) + "\n" for record in kept).encode())
-        self._file: IO[str] = run.metrics_file.open("a", encoding="utf-8")
+        self._file = run.metrics_file.open("ab", buffering=0)
 
     def write(self, record: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(record) + "\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps(record).encode() + b"\n")
+        except OSError as error:
+            error.filename = self._file.name  # which the system does not say
+            raise
 
     def close(self) -> None:
         self._file.close()

@@ -10,18 +10,22 @@ import contextlib
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 from recon.errors import InputError, RunError
 from recon.sfm.job import Job
 
 __all__ = ["run_worker"]
 
+_PATIENCE = 1.0
+"""Seconds of silence after which whoever waits is asked again."""
 _FULL = ("disk is full", "No space left on device")
 _PERHAPS_FULL = "No registered database factory"
 """What COLMAP says when it can not write its database, among other reasons."""
@@ -33,7 +37,10 @@ _GLOG = re.compile(r"^[IWEF]\d{4,8} \S+ +\d+ \S+\] ")
 
 
 def run_worker(job: Job, log: Path, progress: Callable[[str, float], None]) -> None:
-    """Do `job` in a child process. COLMAP's own words go to `log`."""
+    """Do `job` in a child process. COLMAP's own words go to `log`.
+
+    `progress` is called at least every second, however long the child is silent: whoever waits can give up there.
+    """
     # One BLAS thread per Python thread: the worker has as many of these as there are cores.
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     with log.open("wb") as words:
@@ -43,8 +50,6 @@ def run_worker(job: Job, log: Path, progress: Callable[[str, float], None]) -> N
             stdout=subprocess.PIPE,
             stderr=words,
             env=environment,
-            text=True,
-            encoding="utf-8",
         )
     try:
         done = _listen(worker, job, progress)
@@ -60,23 +65,41 @@ def run_worker(job: Job, log: Path, progress: Callable[[str, float], None]) -> N
         raise _died(status, log)
 
 
-def _listen(worker: subprocess.Popen[str], job: Job, progress: Callable[[str, float], None]) -> bool:
+def _listen(worker: subprocess.Popen[bytes], job: Job, progress: Callable[[str, float], None]) -> bool:
     """Hand over the job, pass on what the child says, until it says no more. True when it said that it is done."""
     assert worker.stdin is not None
     assert worker.stdout is not None
     try:
-        worker.stdin.write(job.to_json() + "\n")
+        worker.stdin.write(job.to_json().encode() + b"\n")
         worker.stdin.flush()  # and stays open: its end tells the child that the parent is gone
     except BrokenPipeError:
         return False
-    for line in worker.stdout:
-        message = json.loads(line)
+    said = ("Getting ready", 0.0)
+    for line in _lines(worker.stdout, every=_PATIENCE):
+        message = {} if line is None else json.loads(line)
         if "error" in message:
             raise InputError(message["error"], advice=message["advice"])
         if "done" in message:
             return True
-        progress(message["stage"], message["fraction"])
+        if "stage" in message:
+            said = message["stage"], message["fraction"]
+        progress(*said)
     return False
+
+
+def _lines(pipe: IO[bytes], *, every: float) -> Iterator[bytes | None]:
+    """Lines as they come, to the end of the pipe; None after `every` seconds without one."""
+    begun = b""
+    while True:
+        ready, _, _ = select.select([pipe], [], [], every)
+        if len(ready) == 0:
+            yield None
+            continue
+        read = os.read(pipe.fileno(), 1 << 16)
+        if read == b"":
+            return
+        *whole, begun = (begun + read).split(b"\n")
+        yield from whole
 
 
 def _died(status: int, log: Path) -> RunError:
