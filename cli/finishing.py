@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 
 import torch
 from torch.nn.functional import interpolate
 
 from recon.cli.console import Console
+from recon.cli.duration import Deadline
 from recon.cli.exported import remember
 from recon.cli.preparing import Prepared
 from recon.evaluation import evaluate
@@ -19,7 +21,7 @@ from recon.io.run import Run
 from recon.likeness import photo_over_background
 from recon.report import Comparison, Outcome, write_report
 from recon.training import TrainState
-from recon.types import HasGaussians, Metrics, Renderer
+from recon.types import HasGaussians, Metrics, Renderer, Scene
 
 __all__ = ["finish", "together"]
 
@@ -35,21 +37,26 @@ def finish(
     state: TrainState,
     console: Console,
     *,
+    deadline: Deadline,
     between: Callable[[], None] = lambda: None,
 ) -> Metrics:
     """Scores of the held-out photos; report.html lies in the run, and splat.ply of a model that has splats.
 
-    `between` is called between any two parts of the work.
+    Of the photos, as many are measured as there is time for before the `deadline`, one at least. `between` is called
+    between any two parts of the work.
     """
     scene, model = prepared.scene, state.model
     with console.stage("evaluate") as stage:
-        scores = []
+        scores, started = [], time.monotonic()
         for done, index in enumerate(scene.test):
+            if done > 0 and not _time_for_more(deadline, scene, done, time.monotonic() - started):
+                break
             stage.progress(done / len(scene.test), scene.names[index])
             scores.append(evaluate(model, scene, [index]))
             between()
         metrics = together(scores)
-        held_out = f"PSNR {metrics.psnr:.2f} dB, SSIM {metrics.ssim:.3f} on {len(scores)} held-out photos"
+        late = "" if len(scores) == len(scene.test) else f" of {len(scene.test)}, for which the budget was enough"
+        held_out = f"PSNR {metrics.psnr:.2f} dB, SSIM {metrics.ssim:.3f} on {len(scores)} held-out photos{late}"
         stage.result = held_out if scores else "no photo was held out"
     if isinstance(model, HasGaussians):
         background = torch.full((3,), 1.0 if scene.transparent else 0.0)
@@ -76,6 +83,15 @@ def finish(
         write_report(outcome, run.report)
         stage.result = str(run.report)
     return metrics
+
+
+def _time_for_more(deadline: Deadline, scene: Scene, done: int, seconds: float) -> bool:
+    """Whether one more photo can be measured, and the report's pictures drawn: `done` of them took `seconds`."""
+    if deadline.left is None:
+        return True
+    longest = float(torch.maximum(scene.cameras.width, scene.cameras.height)[list(scene.test)].float().mean())
+    drawn_again = min(done + 1, _COMPARED) * min(_SHOWN_SIDE / longest, 1.0) ** 2
+    return deadline.left > seconds / done * (1 + drawn_again)
 
 
 def _comparisons(model: Renderer, prepared: Prepared, metrics: Metrics) -> tuple[Comparison, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -100,16 +101,18 @@ def _train(run: Run, options: Options, config: dict[str, Any], deadline: Deadlin
     with watched(prepared.scene, options, console) as viewer:
         state = train_run(run, prepared, options, console, viewer)
         if viewer is None:
-            metrics = finish(run, prepared, state, console)
+            metrics = finish(run, prepared, state, console, deadline=deadline)
         else:
             viewer.finish()
-            metrics = finish(run, prepared, state, console, between=lambda: viewer.serve_pending(state.model))
+            between = functools.partial(viewer.serve_pending, state.model)
+            metrics = finish(run, prepared, state, console, deadline=deadline, between=between)
     console.say(f"Look at it: recon view {run.folder}")
     return {
         "run": str(run.folder),
         "stages": [asdict(stage) for stage in console.stages],
         "photos": prepared.photos,
         "registered": len(prepared.reconstruction.views),
+        "measured": len(metrics.views),
         "psnr": None if math.isnan(metrics.psnr) else metrics.psnr,
         "ssim": None if math.isnan(metrics.ssim) else metrics.ssim,
         **state.model.counts(),

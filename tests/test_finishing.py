@@ -1,0 +1,43 @@
+"""What `recon train` does after the last step, and how much of it when the time is over."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from command_line import Said
+from small_fields import SMALL
+
+from recon.cli.console import Console
+from recon.cli.duration import Deadline
+from recon.cli.finishing import finish
+from recon.cli.preparing import Prepared
+from recon.io.posed import find_posed
+from recon.io.run import Run
+from recon.io.scene import load_scene
+from recon.models import build_model
+from recon.training import TrainConfig, TrainState
+
+
+@pytest.mark.parametrize(
+    ("deadline", "measured"),
+    [(Deadline(0.0, None), 3), (Deadline(time.monotonic(), 3600.0), 3), (Deadline(time.monotonic(), 1e-3), 1)],
+    ids=["without a budget", "in time", "too late"],
+)
+def test_photos_are_measured_while_there_is_time_and_one_at_least(
+    photos_with_poses: Path, tmp_path: Path, capsys: Said, deadline: Deadline, measured: int
+) -> None:
+    found = find_posed(photos_with_poses)
+    assert found is not None
+    posed = found.read()
+    scene = load_scene(posed, image_size=64, hold_out=2)
+    state = TrainState.start(build_model(SMALL, scene, steps=1), scene)
+    run, console = Run.create(tmp_path / "run"), Console()
+    with run.locked():
+        run.begin({})
+        metrics = finish(run, Prepared(posed, 6, scene, TrainConfig(steps=1)), state, console, deadline=deadline)
+    assert len(scene.test) == 3
+    assert len(metrics.views) == measured
+    assert ("of 3, for which the budget was enough" in capsys.readouterr().err) == (measured < 3)
+    assert run.report.exists()
