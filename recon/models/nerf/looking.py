@@ -17,7 +17,7 @@ from recon.ops.composite import Composited, composite
 from recon.ops.march import OccupancyCubes, Samples, march
 from recon.ops.place import Placed, place_samples
 
-__all__ = ["Looking", "Path"]
+__all__ = ["Looking", "Path", "drawn_in"]
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,12 @@ class Looking:
             contract=bounds.contract,
             cone_radius=rays.width if self.antialiased else None,
         )
+
+
+def drawn_in(samples: Samples) -> Samples:
+    """Distances t as t / (1 + t): what is far counts as little as it is small to the eye."""
+    t0, t1 = samples.t0 / (1 + samples.t0), samples.t1 / (1 + samples.t1)
+    return Samples(samples.offsets, samples.rays, t0, t1, samples.complete)
 
 
 def _first(samples: Samples) -> Samples:

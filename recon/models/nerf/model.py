@@ -12,10 +12,10 @@ from torch import Tensor
 from recon.models.nerf.config import NerfConfig
 from recon.models.nerf.field import Field
 from recon.models.nerf.guidance import Sightings, depth_loss
-from recon.models.nerf.looking import Looking, Path
+from recon.models.nerf.looking import Looking, Path, drawn_in
 from recon.models.nerf.occupancy import Occupancy
 from recon.models.rays.bounds import Bounds
-from recon.models.rays.cast import Rays, rays_of
+from recon.models.rays.cast import Rays, rays_of, views_of
 from recon.models.rays.corrections import Corrections
 from recon.models.rays.exposure import Gains
 from recon.models.rays.image import Seen, render_rays
@@ -80,7 +80,7 @@ class NerfModel:
         """Forward, loss, backward and Adam. A loss or gradient that is not finite changes nothing."""
         self._arrive(step)
         moved = None if self.corrections is None else self.corrections.leaf()
-        rays = rays_of(batch) if moved is None else self._moved(rays_of(batch), _views(batch), moved)
+        rays = rays_of(batch) if moved is None else self._moved(rays_of(batch), views_of(batch), moved)
         at_most = 2 * _PASSED * self.config.samples
         around = step % _LOOK_AROUND == 0
         looking = self._looking(around=around)
@@ -92,7 +92,10 @@ class NerfModel:
         leaf = self.field.leaf()
         gains = None if self.gains is None else self.gains.leaf()
         seen = looking.look(path, leaf, shine=self._shine)
-        losses = self._losses(seen, path.samples, target, _factors(self.gains, gains, batch, len(path.rays)))
+        factors = (
+            None if self.gains is None or gains is None else self.gains.of(gains, views_of(batch)[: len(path.rays)])
+        )
+        losses = self._losses(seen, path.samples, target, factors)
         if self._sightings is not None:
             losses["depth"] = self.config.losses.depth * self._guided(
                 self._sightings, len(path.rays) // 8 + 1, leaf, moved, step
@@ -237,28 +240,10 @@ class NerfModel:
         rgb = seen.rgb if factors is None else seen.rgb * factors
         losses = {"colour": colour_loss(rgb, seen.alpha, target, weights.kind)}
         if weights.distortion > 0 and len(samples) > 0:
-            losses["distortion"] = weights.distortion * distortion(seen.weights, _drawn_in(samples), scale=1.0).mean()
+            losses["distortion"] = weights.distortion * distortion(seen.weights, drawn_in(samples), scale=1.0).mean()
         if weights.entropy > 0:
             losses["entropy"] = weights.entropy * entropy(seen.alpha)
         return losses
-
-
-def _drawn_in(samples: Samples) -> Samples:
-    """Distances t as t / (1 + t): what is far counts as little as it is small to the eye."""
-    t0, t1 = samples.t0 / (1 + samples.t0), samples.t1 / (1 + samples.t1)
-    return Samples(samples.offsets, samples.rays, t0, t1, samples.complete)
-
-
-def _factors(
-    gains: Gains | None, leaf: Float[Tensor, "w"] | None, batch: Batch, rays: int
-) -> Float[Tensor, "r 3"] | None:
-    return None if gains is None or leaf is None else gains.of(leaf, _views(batch)[:rays])
-
-
-def _views(batch: Batch) -> Int[Tensor, "r"]:
-    """The view of the scene behind each ray."""
-    assert batch.camera_of is not None
-    return torch.tensor(batch.indices).to(batch.camera_of.device, non_blocking=True)[batch.camera_of]
 
 
 def _below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:

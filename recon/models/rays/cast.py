@@ -9,12 +9,12 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from recon.types import Batch, Cameras
 
-__all__ = ["Rays", "cast", "pixel_centers", "rays_of"]
+__all__ = ["Rays", "cast", "pixel_centers", "rays_of", "views_of"]
 
 _PIXEL = 1 / math.sqrt(12)
 """Standard deviation across a pixel, in pixels."""
@@ -52,6 +52,12 @@ def rays_of(batch: Batch) -> Rays:
     """Rays of a batch of pixels."""
     assert batch.pixels is not None
     return cast(batch.cameras if batch.camera_of is None else batch.cameras[batch.camera_of], batch.pixels)
+
+
+def views_of(batch: Batch) -> Int[Tensor, "r"]:
+    """The view of the scene behind each ray of a batch of pixels."""
+    assert batch.camera_of is not None
+    return torch.tensor(batch.indices).to(batch.camera_of.device, non_blocking=True)[batch.camera_of]
 
 
 def pixel_centers(cameras: Cameras, device: torch.device | str = "cpu") -> Float[Tensor, "r 2"]:
