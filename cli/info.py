@@ -43,6 +43,8 @@ _LABELS = {
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, list) and any(" " in str(item) for item in value):
+        return "".join(f"\n  {item}" for item in value)
     if isinstance(value, list):
         return ", ".join(str(item) for item in value) or "none"
     if isinstance(value, bool):

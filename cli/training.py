@@ -36,6 +36,8 @@ def train_run(
 ) -> TrainState:
     """Train to the end and save. Ctrl-C saves too, and then raises `KeyboardInterrupt`."""
     state = _state(run, prepared, options)
+    if state.step > 0:
+        console.say(f"Going on after step {state.step}.")
     with contextlib.ExitStack() as stack:
         stage = stack.enter_context(console.stage("train"))
         log = stack.enter_context(contextlib.closing(MetricsLog(run, after_step=state.step)))

@@ -13,6 +13,7 @@ import pytest
 import torch
 from ball import Ball, ball_scene
 
+from recon.errors import InputError
 from recon.likeness import psnr
 from recon.mesh.baking import textured
 from recon.mesh.charts import best_photos, lay_out, neighbours
@@ -73,6 +74,20 @@ def test_a_sheet_too_small_makes_all_charts_smaller(ball):
     layout = lay_out(ball, best_photos(ball, shown), shown, largest=64)
     assert layout.width <= 64
     assert layout.height <= 64
+
+
+@pytest.mark.parametrize("largest", [128, 64, 32])
+def test_more_charts_than_fit_with_gaps_fit_without(ball, largest):
+    unseen = np.full(len(ball), -1)  # then every face is a chart of its own, hundreds of them
+    layout = lay_out(ball, unseen, photographed(ball, ball_scene().cameras, progress=quiet), largest=largest)
+    assert max(layout.width, layout.height) <= largest
+
+
+def test_more_charts_than_texels_are_refused_with_what_helps(ball):
+    unseen = np.full(len(ball), -1)
+    with pytest.raises(InputError, match=rf"{len(ball)} pieces, more than a texture of 16 pixels") as caught:
+        lay_out(ball, unseen, photographed(ball, ball_scene().cameras, progress=quiet), largest=16)
+    assert "--mesh.texture-size" in caught.value.advice
 
 
 def test_most_faces_lie_in_few_charts(ball):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -26,6 +27,8 @@ def open_server(host: str, port: int) -> Any:
         def request_share_url(self, verbose: bool = True) -> str | None:
             return None
 
+    # Whoever asks for the page in another way than a browser, as `curl -I` does, is refused without a traceback.
+    logging.getLogger("websockets.server").setLevel(logging.CRITICAL)
     with quiet():
         return LocalServer(host=host, port=port, verbose=False)
 

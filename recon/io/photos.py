@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -25,7 +26,8 @@ _JUNK_FOLDERS = {"__macosx", "@eadir", "$recycle.bin", "masks", "sparse"}
 _PASS = "Pass the folder that holds the photos (JPEG, PNG, WebP, TIFF, BMP or HEIC)."
 _INSTEAD = {".json": "Pass the folder that holds it and the photos.", ".zip": "Unpack it and pass the folder."}
 _INSTEAD |= {".r3d": 'Share the recording from Record3D as "EXR + RGB" and pass that folder.'}
-_INSTEAD |= dict.fromkeys(_VIDEO, "Save its frames as images in a folder and pass that.")
+_FRAMES = "mkdir frames; ffmpeg -i {name} -vf fps=2 -q:v 2 frames/%04d.jpg"
+_INSTEAD |= dict.fromkeys(_VIDEO, f"Save two frames of each second in a folder, and pass that: {_FRAMES}")
 
 
 def read_capture(folder: Path, *, masks: Path | None = None) -> Capture:
@@ -74,7 +76,8 @@ def _photo_folder(folder: Path) -> Path:
     if not folder.exists():
         raise InputError(f"{folder} does not exist.", advice=_PASS)
     if not folder.is_dir():
-        raise InputError(f"{folder} is a file, not a folder.", advice=_INSTEAD.get(folder.suffix.lower(), _PASS))
+        advice = _INSTEAD.get(folder.suffix.lower(), _PASS).replace("{name}", shlex.quote(str(folder)))
+        raise InputError(f"{folder} is a file, not a folder.", advice=advice)
     try:
         inside = list(folder.iterdir())
     except OSError as error:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from recon.errors import InputError
 from recon.mesh.mesh import Mesh
 from recon.mesh.photographed import Photographed
 
@@ -19,8 +20,10 @@ __all__ = ["Layout", "best_photos", "lay_out", "neighbours"]
 _ROUNDS = 12
 _SMOOTH = 0.3
 """What a face gives up of its best photo's score for each neighbour that keeps the same photo."""
-_GAP = 2
-"""Texels around a chart."""
+_GAPS = (2, 1, 0)
+"""Texels around a chart, where there is room for so many around all of them."""
+_LOST = 1.15
+"""Area of a sheet over that of the charts packed onto it."""
 _UNSEEN_SIDE = 3.0
 """Texels along a face that no photo shows."""
 
@@ -54,25 +57,39 @@ def best_photos(mesh: Mesh, shown: Photographed) -> Int[np.ndarray, "f"]:
 
 
 def lay_out(mesh: Mesh, photo: Int[np.ndarray, "f"], shown: Photographed, *, largest: int) -> Layout:
-    """All charts on a sheet of at most `largest` texels a side, made smaller together where they do not fit."""
+    """All charts on a sheet of at most `largest` texels a side, made smaller together where they do not fit.
+
+    Raises `InputError` where there are more of them than the sheet has room for, however small they are.
+    """
     chart = _charts(mesh, photo)
     flat = _flattened(mesh, photo, shown)
     count = int(chart.max()) + 1
+    gap = _gap(count, largest)
     low, high = np.full((count, 2), np.inf), np.full((count, 2), -np.inf)
     for corner in range(3):
         np.minimum.at(low, chart, flat[:, corner])
         np.maximum.at(high, chart, flat[:, corner])
     scale = 1.0
     while True:
-        size = np.ceil((high - low) * scale).astype(np.int64) + 2 * _GAP
-        width = int(2 ** np.ceil(np.log2(max(np.sqrt(size.prod(axis=1).sum() * 1.15), size.max(), 16))))
+        size = np.ceil((high - low) * scale).astype(np.int64) + 2 * gap
+        width = int(2 ** np.ceil(np.log2(max(np.sqrt(size.prod(axis=1).sum() * _LOST), size.max(), 16))))
         width = min(width, largest)
         place, height = _packed(size, width) if size[:, 0].max() <= width else (np.zeros((count, 2)), 4 * largest)
         if height <= largest:
             break
         scale *= max(0.5, min(0.95, (largest / height) ** 0.5))
-    corners = (flat - low[chart][:, None]) * scale + (place + _GAP)[chart][:, None]
+    corners = (flat - low[chart][:, None]) * scale + (place + gap)[chart][:, None]
     return Layout(width, -(-height // 4) * 4, corners, chart)
+
+
+def _gap(count: int, largest: int) -> int:
+    for gap in _GAPS:
+        if count * (1 + 2 * gap) ** 2 * _LOST <= largest**2:
+            return gap
+    raise InputError(
+        f"The mesh falls into {count:,} pieces, more than a texture of {largest} pixels a side has room for.",
+        advice="Give fewer --mesh.faces, a larger --mesh.texture-size, or 0 for colours of vertices.",
+    )
 
 
 def neighbours(faces: Int[np.ndarray, "f 3"]) -> Int[np.ndarray, "f 3"]:
