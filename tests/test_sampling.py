@@ -191,7 +191,7 @@ def test_alpha_comes_with_the_pixels(room):
 
 @pytest.mark.parametrize("memory", [1 << 30, 6 * 64 * 48 * 2], ids=["all in memory", "two photos in memory"])
 def test_a_loaded_pixel_sampler_goes_on_with_the_same_pixels(room, memory, monkeypatch):
-    monkeypatch.setattr("recon.sampling._STAY", 3)
+    monkeypatch.setattr("recon.sampling.pixels._STAY", 3)
     scene = room.scene()
     whole = PixelSampler(scene, seed=1, memory=memory)
     first = PixelSampler(scene, seed=1, memory=memory)
@@ -204,7 +204,7 @@ def test_a_loaded_pixel_sampler_goes_on_with_the_same_pixels(room, memory, monke
 
 
 def test_photos_that_do_not_fit_into_memory_take_turns(room, monkeypatch):
-    monkeypatch.setattr("recon.sampling._STAY", 2)
+    monkeypatch.setattr("recon.sampling.pixels._STAY", 2)
     scene = room.scene()
     sampler = PixelSampler(scene, seed=1, memory=6 * 64 * 48 * 2)
     seen = []
