@@ -73,7 +73,7 @@ class NerfConfig:
     exposure: bool = False
     """Learn a brightness per photo: for photos of differing exposure. Where it is even it costs quality."""
     refine_poses: bool = False
-    """Move the photos' cameras a little while learning: for poses that are not exact. Costs a fifth of the time."""
+    """Move the photos' cameras a little while learning: for poses that are not exact. A tenth slower."""
     background: Background = "random"
     """What is put behind the scene while training."""
     shine_by: float = 0.4
