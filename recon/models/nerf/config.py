@@ -41,7 +41,7 @@ class LossWeights:
     entropy: float = 1e-4
     """Draws rays to see either something or nothing."""
     depth: float = 0.1
-    """Draws surfaces to what --depth tells; without it, to the points that photos agree on."""
+    """Draws surfaces to what --depth tells, or else to the points that photos agree on, until half of training."""
 
 
 @dataclass(frozen=True)

@@ -98,9 +98,12 @@ def _in_maps(scene: Scene) -> Iterator[_InPhoto]:
 
 
 def _of_points(scene: Scene) -> Iterator[_InPhoto]:
-    """Points that lie beside where photos show them weigh less: exp(-(error / mean error)^2)."""
+    """Points that lie beside where photos show them weigh less: exp(-(error / mean error)^2).
+
+    None of a thing cut out of its background: outlines tell more, and points seen through its gaps are taken for near.
+    """
     points = scene.points
-    if points.error is None or len(points) == 0:
+    if points.error is None or len(points) == 0 or scene.transparent:
         return
     trust = torch.exp(-(points.error / points.error.mean().clamp(min=1e-9)).square())
     for view in scene.train:

@@ -34,6 +34,8 @@ _PASSED = 4
 _LOOK_AROUND = 8
 """Every so manieth step looks into cells, too, in which nothing was seen lately."""
 _FEWEST_RAYS, _MOST_RAYS = 64, 1 << 15
+_HELD_UNTIL = 0.5
+"""Share of training after which nothing is held to known depth any more; it weighs less and less until then."""
 _HAZE = 4
 """Pictures of a field that is haze everywhere take steps so many times as wide: nothing is there to be missed."""
 
@@ -96,10 +98,9 @@ class NerfModel:
             None if self.gains is None or gains is None else self.gains.of(gains, views_of(batch)[: len(path.rays)])
         )
         losses = self._losses(seen, path.samples, target, factors)
-        if self._sightings is not None:
-            losses["depth"] = self.config.losses.depth * self._guided(
-                self._sightings, len(path.rays) // 8 + 1, leaf, moved, step
-            )
+        held = self.config.losses.depth * max(1 - self._progress / _HELD_UNTIL, 0.0)
+        if self._sightings is not None and held > 0:
+            losses["depth"] = held * self._guided(self._sightings, len(path.rays) // 8 + 1, leaf, moved, step)
         loss = torch.stack(list(losses.values())).sum()
         told = {name: value.detach() for name, value in losses.items()}
         loss.backward()
