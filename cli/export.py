@@ -14,8 +14,8 @@ from recon.cli.exported import remember
 from recon.cli.opening import TrainedRun, has_all_photos, open_run, scene_to_look_at
 from recon.cli.selecting import with_selections
 from recon.cli.size import bytes_of
-from recon.errors import InputError
 from recon.export.table import KindName, kind_of
+from recon.export.targets import check_targets
 from recon.export.work import Work
 from recon.io.frames import FrameName
 from recon.io.keyframes import read_keyframes
@@ -58,8 +58,7 @@ class Options(Talk):
 
 def run(options: Options, console: Console) -> dict[str, Any]:
     kinds = [kind_of(path, options.kind) for path in options.to]
-    if len(set(options.to)) < len(options.to):
-        raise InputError("--to names a file twice.", advice="Give each file a name of its own.")
+    check_targets(options.to)
     max_bytes = None if options.max_size is None else bytes_of(options.max_size)
     keyframes = () if options.keyframes is None else read_keyframes(options.keyframes)
     opened = open_run(options.folder)

@@ -64,6 +64,15 @@ def test_an_obj_names_its_material_and_picture(tmp_path: Path):
         assert max(image.size) <= 128
 
 
+def test_two_objs_in_a_folder_keep_their_own_pictures(tmp_path: Path):
+    for name in ("first.obj", "my second.obj"):
+        export(tmp_path / name, MeshConfig(faces=300, texture_size=128))
+    assert {path.name for path in tmp_path.iterdir() if path.suffix != ".obj"} == {
+        *("first.mtl", "first.png", "my_second.mtl", "my_second.png")
+    }
+    assert len(read_shape(tmp_path / "my second.obj").faces) > 0
+
+
 @pytest.mark.parametrize("name", ["cloud.ply", "cloud.pcd"])
 def test_clouds_have_positions_colours_and_normals(tmp_path: Path, name):
     import open3d as o3d

@@ -119,8 +119,9 @@ def _unchecked(path: Path) -> Iterator[Path]:
     except BaseException as error:
         with suppress(OSError):
             unchecked.unlink()
-        if isinstance(error, OSError):
-            raise unwritable(path, error) from error
+        refused = error.__cause__ if isinstance(error, RunError) else error
+        if isinstance(refused, OSError):
+            raise unwritable(path, refused) from refused
         raise
 
 

@@ -93,7 +93,7 @@ def _plain(mesh: Mesh) -> trimesh.Trimesh:
     return trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=mesh.rgb, process=False)
 
 
-def _shown(mesh: Mesh, centre: Float[np.ndarray, "3"]) -> trimesh.Trimesh:
+def _shown(mesh: Mesh, centre: Float[np.ndarray, "3"], material: str = "photos") -> trimesh.Trimesh:
     """With its texture if it has one; each vertex once for every place it has in the texture."""
     import trimesh
     from PIL import Image
@@ -106,14 +106,14 @@ def _shown(mesh: Mesh, centre: Float[np.ndarray, "3"]) -> trimesh.Trimesh:
         return shown
     places = np.stack([mesh.faces.ravel(), mesh.texture.corners.ravel()], axis=1)
     pairs, faces = np.unique(places, axis=0, return_inverse=True)
-    material = PBRMaterial(
-        name="photos",
+    photos = PBRMaterial(
+        name=material,
         baseColorTexture=Image.fromarray(mesh.texture.image),
         metallicFactor=0.0,
         roughnessFactor=1.0,
         doubleSided=True,
     )
-    visual = TextureVisuals(uv=mesh.texture.uv[pairs[:, 1]], material=material)
+    visual = TextureVisuals(uv=mesh.texture.uv[pairs[:, 1]], material=photos)
     vertices = mesh.vertices[pairs[:, 0]] - centre
     return trimesh.Trimesh(vertices, faces.reshape(-1, 3), visual=visual, process=False)
 
@@ -152,9 +152,9 @@ def _glb(mesh: Mesh, up: Float[np.ndarray, "3"]) -> bytes:
 def _write_obj(mesh: Mesh, path: Path) -> list[Path]:
     from trimesh.exchange.obj import export_obj
 
-    text, beside = export_obj(
-        _shown(mesh, np.zeros(3)), include_normals=False, return_texture=True, mtl_name=f"{path.stem}.mtl"
-    )
+    stem = "_".join(path.stem.split())  # names in an OBJ end at a space
+    shown = _shown(mesh, np.zeros(3), material=stem)
+    text, beside = export_obj(shown, include_normals=False, return_texture=True, mtl_name=f"{stem}.mtl")
     written = [path]
     path.write_text(text)
     for name, data in beside.items():
