@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
 from torch.nn.functional import interpolate
 
 from recon.cli.console import Console
@@ -15,13 +17,12 @@ from recon.cli.exported import remember
 from recon.cli.preparing import Prepared
 from recon.evaluation import evaluate
 from recon.export.splats import export_splats
-from recon.export.views import render_picture
 from recon.export.work import Work
 from recon.io.run import Run
 from recon.likeness import photo_over_background
 from recon.report import Comparison, Outcome, write_report
 from recon.training import TrainState
-from recon.types import HasGaussians, Metrics, Renderer, Scene
+from recon.types import Cameras, HasGaussians, Metrics, Render, Renderer, Scene
 
 __all__ = ["finish", "together"]
 
@@ -29,6 +30,8 @@ _COMPARED = 16
 """At most so many held-out photos are in the report: the worst ones."""
 _SHOWN_SIDE = 400
 """Pixels of the longest side of a picture in the report."""
+_REPORTING = 1.0
+"""Seconds that the report takes."""
 
 
 def finish(
@@ -47,22 +50,23 @@ def finish(
     """
     scene, model = prepared.scene, state.model
     with console.stage("evaluate") as stage:
-        scores, started = [], time.monotonic()
+        scores, drawn, started = [], [], time.monotonic()
+        remembering = _Remembering(model)
         for done, index in enumerate(scene.test):
-            if done > 0 and not _time_for_more(deadline, scene, done, time.monotonic() - started):
+            if done > 0 and not _time_for_more(deadline, done, time.monotonic() - started):
                 break
             stage.progress(done / len(scene.test), scene.names[index])
-            scores.append(evaluate(model, scene, [index]))
+            scores.append(evaluate(remembering, scene, [index]))
+            drawn.append(_small(remembering.render_over(_background(scene))))
             between()
         metrics = together(scores)
         late = "" if len(scores) == len(scene.test) else f" of {len(scene.test)}, for which the budget was enough"
         held_out = f"PSNR {metrics.psnr:.2f} dB, SSIM {metrics.ssim:.3f} on {len(scores)} held-out photos{late}"
         stage.result = held_out if scores else "no photo was held out"
     if isinstance(model, HasGaussians):
-        background = torch.full((3,), 1.0 if scene.transparent else 0.0)
         with console.stage("export") as stage:
             path = run.exports / "splat.ply"
-            work = Work(model, scene, background, has_photos=True)
+            work = Work(model, scene, _background(scene), has_photos=True)
             written = export_splats(work, path, stage.progress)
             remember(run, path, "splats", written)
             stage.result = f"{path}: {written.says}"
@@ -74,7 +78,7 @@ def finish(
             reconstruction=prepared.reconstruction,
             trained=len(scene.train),
             metrics=metrics,
-            comparisons=_comparisons(model, prepared, metrics),
+            comparisons=_comparisons(prepared.scene, metrics, drawn),
             steps=state.step,
             size=state.model.size(),
             stages=tuple((stage.name, stage.seconds, stage.peak_memory) for stage in console.stages),
@@ -85,32 +89,56 @@ def finish(
     return metrics
 
 
-def _time_for_more(deadline: Deadline, scene: Scene, done: int, seconds: float) -> bool:
-    """Whether one more photo can be measured, and the report's pictures drawn: `done` of them took `seconds`."""
-    if deadline.left is None:
-        return True
-    longest = float(torch.maximum(scene.cameras.width, scene.cameras.height)[list(scene.test)].float().mean())
-    drawn_again = min(done + 1, _COMPARED) * min(_SHOWN_SIDE / longest, 1.0) ** 2
-    return deadline.left > seconds / done * (1 + drawn_again)
+class _Remembering:
+    """A renderer that remembers the last image, so that what was measured need not be drawn again to be shown."""
+
+    def __init__(self, model: Renderer) -> None:
+        self._model = model
+        self._last: Render | None = None
+
+    def render(self, cameras: Cameras, pixels: Tensor | None = None) -> Render:
+        self._last = self._model.render(cameras, pixels)
+        return self._last
+
+    def render_over(self, background: Float[Tensor, "3"]) -> Float[Tensor, "h w 3"]:
+        assert self._last is not None
+        return self._last.over(background.to(self._last.rgb.device).expand_as(self._last.rgb)).clamp(0, 1).cpu()
 
 
-def _comparisons(model: Renderer, prepared: Prepared, metrics: Metrics) -> tuple[Comparison, ...]:
-    """The worst held-out views first, rendered and shrunk to the size they are shown at."""
-    scene = prepared.scene
-    background = torch.full((3,), 1.0 if scene.transparent else 0.0)
-    worst_first = sorted(metrics.views, key=lambda view: (not math.isnan(view.psnr), view.psnr))
-    comparisons = []
-    for view in worst_first[:_COMPARED]:
-        index = scene.names.index(view.name)
-        camera = scene.cameras[index]
-        render = render_picture(
-            model, camera.resized(min(_SHOWN_SIDE, int(max(camera.width, camera.height)))), background
+def _time_for_more(deadline: Deadline, done: int, seconds: float) -> bool:
+    """Whether one more photo can be measured: `done` of them took `seconds`."""
+    return deadline.left is None or deadline.left > seconds / done + _REPORTING
+
+
+def _comparisons(scene: Scene, metrics: Metrics, drawn: list[UInt8[Tensor, "h w 3"]]) -> tuple[Comparison, ...]:
+    """The worst held-out views first, beside what was `drawn` of each."""
+    measured = sorted(
+        zip(metrics.views, scene.test, drawn, strict=False),
+        key=lambda of: (not math.isnan(of[0].psnr), of[0].psnr),
+    )
+    return tuple(
+        Comparison(
+            view.name,
+            view.psnr,
+            view.ssim,
+            _small(photo_over_background(scene.images[index], _background(scene))),
+            render,
         )
-        photo = photo_over_background(scene.images[index], background).permute(2, 0, 1)[None]
-        small = interpolate(photo, size=render.shape[:2], mode="area")[0].permute(1, 2, 0)
-        shown = (small * 255).round().to(torch.uint8)
-        comparisons.append(Comparison(view.name, view.psnr, view.ssim, shown.contiguous(), render))
-    return tuple(comparisons)
+        for view, index, render in measured[:_COMPARED]
+    )
+
+
+def _small(rgb: Float[Tensor, "h w 3"]) -> UInt8[Tensor, "h2 w2 3"]:
+    """At the size at which it is shown."""
+    height, width = rgb.shape[:2]
+    scale = min(_SHOWN_SIDE / max(height, width), 1.0)
+    size = (max(round(height * scale), 1), max(round(width * scale), 1))
+    shown = interpolate(rgb.permute(2, 0, 1)[None], size=size, mode="area")[0].permute(1, 2, 0)
+    return (shown * 255).round().to(torch.uint8).contiguous()
+
+
+def _background(scene: Scene) -> Float[Tensor, "3"]:
+    return torch.full((3,), 1.0 if scene.transparent else 0.0)
 
 
 def together(scores: list[Metrics]) -> Metrics:

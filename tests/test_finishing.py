@@ -26,18 +26,26 @@ from recon.training import TrainConfig, TrainState
     ids=["without a budget", "in time", "too late"],
 )
 def test_photos_are_measured_while_there_is_time_and_one_at_least(
-    photos_with_poses: Path, tmp_path: Path, capsys: Said, deadline: Deadline, measured: int
+    photos_with_poses: Path,
+    tmp_path: Path,
+    capsys: Said,
+    monkeypatch: pytest.MonkeyPatch,
+    deadline: Deadline,
+    measured: int,
 ) -> None:
     found = find_posed(photos_with_poses)
     assert found is not None
     posed = found.read()
     scene = load_scene(posed, image_size=64, hold_out=2)
     state = TrainState.start(build_model(SMALL, scene, steps=1), scene)
+    drawn, draw = [], state.model.render
+    monkeypatch.setattr(state.model, "render", lambda *arguments: drawn.append(arguments) or draw(*arguments))
     run, console = Run.create(tmp_path / "run"), Console()
     with run.locked():
         run.begin({})
         metrics = finish(run, Prepared(posed, 6, scene, TrainConfig(steps=1)), state, console, deadline=deadline)
     assert len(scene.test) == 3
-    assert len(metrics.views) == measured
+    assert len(metrics.views) == len(drawn) == measured  # the report shows what was measured
+    assert run.report.read_text().count("data:image/") >= 2 * measured
     assert ("of 3, for which the budget was enough" in capsys.readouterr().err) == (measured < 3)
     assert run.report.exists()

@@ -143,7 +143,7 @@ def test_a_budget_learns_how_fast_the_model_draws(room: Room, monkeypatch: pytes
 
     monkeypatch.setattr("os.getloadavg", lambda: (1000.0, 0.0, 0.0))
     scene = replace(room.scene(test=(0, 3)), cameras=room.cameras.resized(1000))
-    slow, megapixels = Slow(5e-6), 2 * 0.75 * (1 + 0.4**2)
+    slow, megapixels = Slow(5e-6), 2 * 0.75
     afterwards = Afterwards(scene, 1.0, 100.0, clock=lambda: slow.now)
     guessed = afterwards.budget
     afterwards.look(slow, 0.29)
