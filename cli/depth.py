@@ -6,13 +6,14 @@ import json
 import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from recon.cli.command import Talk
 from recon.cli.console import Console
 from recon.cli.depth_files import write_depth
+from recon.cli.device import choose_device
 from recon.cli.duration import Deadline
 from recon.cli.kept import read_kept
 from recon.cli.opening import posed_again, scene_with_photos
@@ -60,6 +61,8 @@ class Options(Talk):
     """Folder of a COLMAP model of these photos, to use its poses."""
     masks: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder of masks named like the photos plus .png; what is black in them has no depth."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """What stereo computes on: auto takes an NVIDIA GPU where there is one that works."""
     poses: PosesConfig = field(default_factory=PosesConfig)
     """How cameras are found."""
 
@@ -81,7 +84,8 @@ def run(options: Options, console: Console) -> dict[str, Any]:
         raise InputError(
             "There are no sparse points to scale depth by.", advice="Use --method stereo, or poses with points."
         )
-    prior = depth_prior(method, reconstruction, source=source)
+    device = choose_device(options.device).name
+    prior = depth_prior(method, reconstruction, source=source, device=device)
     photos: list[dict[str, Any]] = []
     scores: list[DepthScores] = []
     left_out: dict[str, str] = {}

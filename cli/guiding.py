@@ -36,6 +36,8 @@ class ToGuide(Protocol):
     @property
     def depth_from(self) -> Path | None: ...
     @property
+    def device(self) -> str: ...
+    @property
     def model(self) -> ModelConfig: ...
     @property
     def seed(self) -> int: ...
@@ -83,7 +85,7 @@ def guided(
     if name == "none":
         return scene
     source = recorded if name == "sensor" and options.depth_from is None else options.depth_from
-    prior = depth_prior(name, reconstruction, source=source)
+    prior = depth_prior(name, reconstruction, source=source, device=options.device)
     if name != "stereo" and len(reconstruction.points) == 0:
         raise InputError(
             f"--depth {name} has no scale, and there are no sparse points to take one from.",

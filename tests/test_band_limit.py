@@ -11,6 +11,7 @@ from recon.models import GaussianConfig, build_model
 from recon.models.gaussians import GaussianModel
 from recon.models.gaussians.band_limit import FILTER_VARIANCE, sampling_intervals
 from recon.sampling import Sampler
+from recon.training import TrainState
 from recon.types import Cameras, Scene
 
 SMALL = GaussianConfig(max_gaussians=2000, sh_degree=0, antialiased=True)
@@ -69,3 +70,12 @@ def test_a_resumed_model_has_the_same_limit(room):
     model.after_step(21)
     other.after_step(21)
     assert all(torch.equal(value, other.state_dict()[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("count", [32, 35])
+def test_a_model_of_any_number_of_gaussians_can_be_saved(room, count):
+    model = build_model(GaussianConfig(antialiased=True), room.scene(), steps=10)
+    assert isinstance(model, GaussianModel)
+    model.store.remove(torch.arange(model.store.count) >= count)
+    model.after_step(0)
+    TrainState.start(model, room.scene()).state_dict()

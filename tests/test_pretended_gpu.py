@@ -12,10 +12,14 @@ from painted_ball import ball_scene
 from pretended_gpu import CUDA, MisplacedError, PretendedGpu
 from small_fields import MODELS, SMALL
 
-from recon.models import ClassicNerfConfig, NerfConfig, build_model
+from recon.models import ClassicNerfConfig, GaussianConfig, NerfConfig, build_model
+from recon.models.gaussians import AdaptiveDensity, GaussianModel, Mcmc
+from recon.models.gaussians.config import SurfaceTerms
 from recon.ops.device import gpu_kernels
+from recon.priors.depth.stereo import StereoDepth
+from recon.sampling import Sampler
 from recon.training import TrainConfig, TrainState, train
-from recon.types import HasDensity, Scene
+from recon.types import DepthMap, HasDensity, Scene
 
 STEPS = 4
 OF_A_STEP = {
@@ -128,3 +132,79 @@ def test_gradients_are_where_their_values_are(pretended):
         assert value.grad.device == CUDA
         (gradient,) = torch.autograd.grad(value.square().sum(), [value])
         assert gradient.device == CUDA
+
+
+# --- Gaussians, where their kernels are emulated --------------------------------------------------------------------
+
+
+def few(room, pretended: PretendedGpu, steps: int, scene: Scene | None = None, **options) -> tuple[TrainState, list]:
+    """A training of a few hundred Gaussians there, and for each step what waited."""
+    scene = room.scene() if scene is None else scene
+    config = GaussianConfig(max_gaussians=150, sh_degree=1, **options)
+    model = build_model(config, scene, steps=steps, device=CUDA)
+    assert isinstance(model, GaussianModel)
+    model.store.remove(torch.arange(model.store.count, device=CUDA) >= 100)
+    state, waits = TrainState.start(model, scene), []
+    assert isinstance(state.sampler, Sampler)
+    for view in scene.train:
+        state.sampler.view(view)  # photos are sent there once
+    pretended.waits.clear()
+    for _ in train(state, scene, TrainConfig(steps=steps, first_resolution=1.0)):
+        waits.append([wait for wait in pretended.waits if "loop.py" not in wait])
+        pretended.waits.clear()
+    return state, waits
+
+
+def test_a_step_of_gaussians_waits_for_nothing(gpu, room, pretended):
+    with pretended.on():
+        state, waits = few(room, pretended, 4, exposure=True, density=Mcmc(refinements=0))
+        assert isinstance(state.model, GaussianModel)
+        assert state.model.recorded.graph is not None
+        assert state.model.recorded.graph.replays > 0
+    assert waits[1:] == [[], [], []]  # the first one measures how many pairs there are
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"density": Mcmc(refinements=1, start=0.0), "antialiased": True},
+        {"density": AdaptiveDensity(refinements=1, start=0.0, gradient=1e-9, resets=0), "exposure": True},
+        {"density": Mcmc(refinements=0), "surface": True, "surface_terms": SurfaceTerms(start=0.0)},
+    ],
+    ids=["mcmc", "adaptive", "surface-and-depth"],
+)
+def test_gaussians_learn_there_whatever_is_asked_of_them(gpu, room, pretended, options, monkeypatch):
+    monkeypatch.setattr("recon.models.gaussians.density._LEAST_STEPS", 1)
+    scene = room.scene()
+    if "surface" in options:
+        flat = DepthMap(torch.full((48, 64), 0.3), torch.ones(48, 64), "scene")
+        scene = replace(scene, depths=dict.fromkeys(scene.train, flat))
+    with pretended.on():
+        state, _ = few(room, pretended, 2, scene, **options)
+        held = state.state_dict()
+        assert {value.device.type for value in held.values()} == {"cpu"}
+        again = TrainState.start(build_model(state.model.__dict__["config"], scene, steps=2, device=CUDA), scene)
+        again.load_state_dict(held)
+        seen = [each.model.render(scene.cameras[0]) for each in (state, again)]
+        assert {part.rgb.device.type for part in seen} == {"cpu"}
+        model = again.model
+        assert isinstance(model, GaussianModel)
+        assert model.surface(scene.cameras[0]).depth.device.type == "cpu"
+        assert model.gaussians().means.device.type == "cpu"
+        assert model.make_do() == int(0.9 * held["model.count"])
+    assert torch.equal(seen[0].rgb, seen[1].rgb)
+
+
+# --- Stereo -----------------------------------------------------------------------------------------------------------
+
+
+def test_stereo_compares_photos_there_and_says_the_same(room, pretended, set_threads):
+    set_threads(1)
+    scene = room.scene()
+    here = list(StereoDepth().predict(scene, range(len(scene)), lambda done, what: None))
+    with pretended.on():
+        there = list(StereoDepth(device=CUDA).predict(scene, range(len(scene)), lambda done, what: None))
+        assert {depth.inverse.device.type for depth in there} == {"cpu"}
+    for one, other in zip(here, there, strict=True):
+        assert torch.equal(one.confidence, other.confidence)
+        assert torch.equal(one.inverse, other.inverse)

@@ -41,15 +41,14 @@ def splat_surface(
     height, width = int(camera.height), int(camera.width)
     median = torch.empty(height, width, dtype=torch.int32, device=blocks.device)
     splat_forward(blocks, camera, sh_degree=sh_degree, antialiased=antialiased, median=median, way_back=False)
-    camera = camera.to(blocks.device)
     which, place = torch.unique(median.clamp(min=0).long(), return_inverse=True)
     if len(blocks) == 0 or not bool((median >= 0).any()):
         return Surface(blocks.new_zeros(height, width), blocks.new_zeros(height, width, 3))
     together = blocks[which // 16, :, which % 16]
-    pose = camera.cam_from_world
+    pose = camera.cam_from_world.to(blocks.device)
     plane, spread = gaussian_planes(together, pose)
     centre = together[:, MEANS] @ pose[2, :3] + pose[2, 3]
-    ahead = (plane[place] * pixel_rays(camera)).sum(dim=-1)
+    ahead = (plane[place] * pixel_rays(camera, blocks.device)).sum(dim=-1)
     depth = 1 / torch.where(ahead > 0, ahead, torch.full_like(ahead, 1e-12))
     near, reach = centre[place], _REACH * spread[place]
     depth = torch.maximum(torch.minimum(depth, near + reach), (near - reach).clamp(min=1e-6))
@@ -79,7 +78,7 @@ def splat_planes(
     """
     count, planes = len(blocks) * LANES, blocks.shape[1]
     together = blocks.permute(0, 2, 1).reshape(count, planes)
-    pose = camera.cam_from_world.to(blocks.dtype)
+    pose = camera.cam_from_world.to(blocks.device, blocks.dtype, non_blocking=blocks.device.type == "cuda")
     m, _ = gaussian_planes(together, pose)
     p = together[:, MEANS] @ pose[:3, :3].mT + pose[:3, 3]
     coloured = torch.cat([together[:, :11], (_blunted(m, p) + _OFFSET - 0.5) / _Y00], dim=1)
@@ -87,7 +86,7 @@ def splat_planes(
         coloured.reshape(-1, LANES, 14).permute(0, 2, 1).contiguous(), camera, sh_degree=0, antialiased=antialiased
     )
     mean = render.rgb - _OFFSET * render.alpha[..., None]
-    ahead = (mean * pixel_rays(camera).to(blocks.dtype)).sum(dim=-1)
+    ahead = (mean * pixel_rays(camera, blocks.device).to(blocks.dtype)).sum(dim=-1)
     seen = (render.alpha > _FAINT) & (ahead > 0)
     depth = torch.where(seen, render.alpha / torch.where(seen, ahead, 1), 0)
     return BlendedPlanes(depth, -torch.nn.functional.normalize(mean, dim=-1), render.alpha)
@@ -119,7 +118,7 @@ def normals_of_depth(depth: Float[Tensor, "h w"], camera: Cameras) -> Float[Tens
 
     Differentiable in `depth`.
     """
-    points = depth[..., None] * pixel_rays(camera).to(depth)
+    points = depth[..., None] * pixel_rays(camera, depth.device).to(depth.dtype)
     padded = torch.nn.functional.pad(points.permute(2, 0, 1)[None], (1, 1, 1, 1), mode="replicate")[0].permute(1, 2, 0)
     across, down = padded[1:-1, 2:] - padded[1:-1, :-2], padded[2:, 1:-1] - padded[:-2, 1:-1]
     normal = torch.nn.functional.normalize(torch.cross(down, across, dim=-1), dim=-1)
@@ -142,9 +141,12 @@ def _blunted(m: Float[Tensor, "g 3"], p: Float[Tensor, "g 3"]) -> Float[Tensor, 
     return torch.where(visible, facing + share.clamp(0, 1) * (m - facing), 0)
 
 
-def pixel_rays(camera: Cameras) -> Float[Tensor, "h w 3"]:
-    """Directions (u, v, 1) of the pixels' centres in the camera frame."""
-    device = camera.focal.device
+def pixel_rays(camera: Cameras, device: torch.device | None = None) -> Float[Tensor, "h w 3"]:
+    """Directions (u, v, 1) of the pixels' centres in the camera frame; on a `device`, or where the camera is.
+
+    Of a camera on the CPU nothing waits for the GPU: its numbers go along with the launches.
+    """
+    device = camera.focal.device if device is None else device
     x = (torch.arange(int(camera.width), device=device) + 0.5 - camera.center[0]) / camera.focal[0]
     y = (torch.arange(int(camera.height), device=device) + 0.5 - camera.center[1]) / camera.focal[1]
     v, u = torch.meshgrid(y, x, indexing="ij")

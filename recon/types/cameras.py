@@ -31,7 +31,10 @@ class Cameras:
         return Cameras(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
 
     def to(self, device: torch.device | str) -> Cameras:
-        return Cameras(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+        """There. Nothing waits for a GPU that they are sent to."""
+        there = torch.device(device)
+        fields = (getattr(self, name) for name in self.__dataclass_fields__)
+        return Cameras(*(field.to(there, non_blocking=there.type == "cuda") for field in fields))
 
     @property
     def position(self) -> Float[Tensor, "*n 3"]:

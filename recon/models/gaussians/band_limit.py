@@ -26,6 +26,8 @@ _MARGIN = 0.15
 """Share of the image size by which a centre may lie outside and still be seen."""
 _NEAR = 0.01
 """World units."""
+_NO_FLOOR = -1e30
+"""Logarithm of no scale at all. Infinity is no number, and a checkpoint holds nothing else."""
 
 
 class BandLimit:
@@ -43,14 +45,15 @@ class BandLimit:
         torch.maximum(scales, self._floor[:, None], out=scales)
 
     def _measure(self, store: GaussianStore) -> Float[Tensor, "b 16"]:
-        floor = store.blocks.new_full((len(store.blocks) * LANES,), -torch.inf)
+        floor = store.blocks.new_full((len(store.blocks) * LANES,), _NO_FLOOR)
         self._cameras = self._cameras.to(store.blocks.device)
         intervals = sampling_intervals(store.planes(slice(0, 3)), self._cameras)
-        floor[: store.count] = (FILTER_VARIANCE**0.5 * intervals).log()
+        floor[: store.count] = (FILTER_VARIANCE**0.5 * intervals).log().clamp(min=_NO_FLOOR)
         return floor.reshape(-1, LANES)
 
     def state_dict(self) -> dict[str, Tensor]:
-        return {} if self._floor is None else {"floor": self._floor.clone()}
+        """On the CPU."""
+        return {} if self._floor is None else {"floor": self._floor.to("cpu", copy=True)}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         self._floor = state["floor"].clone() if "floor" in state else None

@@ -42,12 +42,8 @@ class Exposure:
         self.maps[self._trained] -= drift
 
     def state_dict(self) -> dict[str, Tensor]:
-        return {
-            "maps": self.maps.clone(),
-            "first": self.first.clone(),
-            "second": self.second.clone(),
-            "steps": self.steps.clone(),
-        }
+        """On the CPU."""
+        return {name: getattr(self, name).to("cpu", copy=True) for name in ("maps", "first", "second", "steps")}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         device = self.maps.device

@@ -14,10 +14,13 @@ DepthName = Literal["monocular", "stereo", "pretrained", "sensor"]
 """The names that `recon depth --method` and `recon train --depth` take."""
 
 
-def depth_prior(name: DepthName, reconstruction: Reconstruction, *, source: Path | None = None) -> DepthPrior:
+def depth_prior(
+    name: DepthName, reconstruction: Reconstruction, *, source: Path | None = None, device: str = "cpu"
+) -> DepthPrior:
     """The source of depth of that name. `source` is what it reads: a sensor's folder, or a network's weights.
 
-    `reconstruction` is what the scene was made from: its photos' files and lenses.
+    `reconstruction` is what the scene was made from: its photos' files and lenses. Stereo computes on the `device`;
+    networks take a moment a photo, and stay on the CPU.
     """
     match name:
         case "monocular":
@@ -31,7 +34,7 @@ def depth_prior(name: DepthName, reconstruction: Reconstruction, *, source: Path
         case "stereo":
             from recon.priors.depth.stereo import StereoDepth
 
-            return StereoDepth()
+            return StereoDepth(device=device)
         case "sensor":
             from recon.priors.depth.sensor import SensorDepth
 

@@ -38,8 +38,9 @@ def agreement(
     `others` are neighbours' cameras and inverse depths, 0 where unknown.
     """
     height, width = inverse.shape
-    y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
-    count = torch.zeros(height, width, dtype=torch.int64)
+    rows, columns = (torch.arange(side, device=inverse.device) + 0.5 for side in (height, width))
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
+    count = torch.zeros(height, width, dtype=torch.int64, device=inverse.device)
     total = inverse.clone()
     for other, theirs in others:
         u, v, ahead = _moved(pixel_map(camera, other), x, y, inverse)

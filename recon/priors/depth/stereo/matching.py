@@ -40,7 +40,7 @@ class Seed:
 
 def pyramid(camera: Cameras, rgb: UInt8[Tensor, "h w 3"], smallest: int) -> list[Level]:
     """The photo, coarsest first: halved until its longest side is about `smallest` pixels."""
-    weights = torch.tensor([0.299, 0.587, 0.114])  # of Rec. 601
+    weights = torch.tensor([0.299, 0.587, 0.114], device=rgb.device)  # of Rec. 601
     gray = (rgb.float() @ weights)[None, None]
     longest = int(torch.maximum(camera.width, camera.height))
     levels = []
@@ -61,7 +61,7 @@ def matched(
     `key` makes the random numbers.
     """
     planes: Float[Tensor, "3 h w"] | None = None
-    costs = torch.empty(0)
+    costs = torch.empty(0, device=levels[0].gray.device)
     for depth, level in enumerate(levels):
         left = len(levels) - 1 - depth  # of finer levels
         compared_with = [(other[-1 - left].camera, other[-1 - left].gray) for other in others if len(other) > left]
@@ -114,14 +114,15 @@ def _random_planes(photos: Compared, seed: Seed, key: int) -> Float[Tensor, "3 h
     inverse = seed.low + (seed.high - seed.low) * random[0]
     row, column = (seed.y * height).long().clamp(0, height - 1), (seed.x * width).long().clamp(0, width - 1)
     inverse[row, column] = seed.inverse
-    return torch.stack([inverse, *((random[1:] - 0.5) * inverse / photos.focal)])
+    return torch.stack([inverse, *((random[1:] - 0.5) * inverse / photos.focal)]).to(photos.gray.device)
 
 
 def _finer(planes: Float[Tensor, "3 h w"], shape: Sequence[int]) -> Float[Tensor, "3 h2 w2"]:
     """The planes for a larger picture: each pixel continues that of the coarse pixel it lies in."""
     height, width = shape
     down, across = planes.shape[1] / height, planes.shape[2] / width
-    y, x = (torch.arange(height) + 0.5) * down, (torch.arange(width) + 0.5) * across
+    y, x = (torch.arange(side, device=planes.device) + 0.5 for side in (height, width))
+    y, x = y * down, x * across
     row, column = y.long().clamp(max=planes.shape[1] - 1), x.long().clamp(max=planes.shape[2] - 1)
     chosen = planes[:, row][:, :, column]
     dy, dx = (y - row - 0.5)[:, None], (x - column - 0.5)[None, :]

@@ -45,6 +45,8 @@ class StereoDepth:
     """How far the way to a neighbour's surface and back may end from where it began."""
     share: float = 0.01
     """How far a neighbour's depth may be off."""
+    device: torch.device | str = "cpu"
+    """Where photos are compared. All of them lie there, in 20 bytes a pixel."""
 
     def predict(self, scene: Scene, views: Sequence[int], progress: Progress) -> Iterator[DepthMap]:
         """Depths of `views` from each other, in world units; all are matched before the first is given."""
@@ -57,7 +59,9 @@ class StereoDepth:
         beside: dict[int, list[int]] = {}
         for view in views:
             _require_size(scene, view, self.terms)
-            pyramids[view] = pyramid(scene.cameras[view], _gray_over_black(scene.images[view]), self.smallest)
+            pyramids[view] = pyramid(
+                scene.cameras[view], _gray_over_black(scene.images[view]).to(self.device), self.smallest
+            )
             beside[view] = neighbours_of(view, scene.cameras, scene.points, views, self.neighbours)
         if not any(beside.values()):
             raise InputError(
@@ -87,7 +91,7 @@ class StereoDepth:
                         sweeps=1,
                     )
         for view in views:
-            yield self._confirmed(scene, view, planes, beside[view])
+            yield self._confirmed(scene, view, planes, beside[view]).to("cpu")
 
     def _confirmed(
         self, scene: Scene, view: int, planes: dict[int, Float[Tensor, "3 h w"]], beside: Sequence[int]
@@ -100,7 +104,7 @@ class StereoDepth:
         agreed = agreement(camera, planes[view][0], others, pixels=self.pixels, share=self.share)
         least = min(self.least_agreeing, len(others))
         confidence = (agreed.count.float() / min(4, max(len(others), 1))).clamp(max=1)
-        kept = (agreed.count >= max(least, 1)) & _is_subject(scene.images[view])
+        kept = (agreed.count >= max(least, 1)) & _is_subject(scene.images[view]).to(self.device)
         return DepthMap(agreed.inverse, torch.where(kept, confidence, 0), "scene")
 
 
