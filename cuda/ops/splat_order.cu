@@ -104,9 +104,7 @@ void sort_by_tile(const SplatDevice& s, Scratch& scratch, cudaStream_t stream) {
 
 }  // namespace
 
-size_t order_library_bytes(int64_t gaussians, SplatLimits limits) {
-  SplatDevice s{};
-  s.gaussians = gaussians, s.limits = limits, s.tiles_x = s.tiles_y = 1;
+size_t order_library_bytes(const SplatDevice& s) {
   size_t most = 0;
   for (const auto stage : {find_seen, sort_by_depth, sum_counts, sort_by_tile}) {
     Scratch scratch{nullptr, 0};
@@ -117,7 +115,7 @@ size_t order_library_bytes(int64_t gaussians, SplatLimits limits) {
 }
 
 void cuda_splat_order(const SplatDevice& s, cudaStream_t stream) {
-  Scratch scratch{s.sort_scratch, order_library_bytes(s.gaussians, s.limits)};
+  Scratch scratch{s.sort_scratch, order_library_bytes(s)};
   const auto over_seen = [&](void (*kernel)(SplatDevice)) {
     launch(kernel, dim3(blocks_for(s.limits.seen, kThreads)), dim3(kThreads), 0, stream, s);
   };

@@ -12,8 +12,8 @@ namespace recon {
 
 // Whether the call is to do its work: not where it is only asked how much scratch memory it wants. Else all of that memory
 // is overwritten, as a library may.
-inline bool ready(Scratch& scratch, int64_t count) {
-  const size_t wanted = 64 + 8 * size_t(count);
+inline bool ready(Scratch& scratch, int64_t count, int bits = 1) {
+  const size_t wanted = 64 + (8 + size_t(bits)) * size_t(count);  // CUB sorts many bits in several passes
   if (scratch.data == nullptr) {
     scratch.bytes = wanted;
     return false;
@@ -27,7 +27,7 @@ template <class Key, class Value>
 void sort_pairs(Scratch& scratch, const Key* keys, Key* sorted_keys, const Value* values, Value* sorted_values, int64_t count,
                 int first_bit, int end_bit, cudaStream_t) {
   if (first_bit < 0 || end_bit > int(8 * sizeof(Key)) || first_bit >= end_bit) simt::fail("sort_pairs by bits that are not there");
-  if (!ready(scratch, count)) return;
+  if (!ready(scratch, count, end_bit - first_bit)) return;
   const uint64_t all = ~uint64_t(0) >> (64 - (end_bit - first_bit));
   std::vector<int64_t> order(static_cast<size_t>(count));
   std::iota(order.begin(), order.end(), int64_t(0));
