@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from recon.cli.fingerprint import fingerprint
 from recon.cli.kept import Kept, read_kept
 from recon.errors import InputError, RunError
 from recon.io.moved import missing_masks, missing_photos, with_photos_in
@@ -121,7 +122,12 @@ def posed_again(run: Run, images: Path | None = None, masks: Path | None = None)
 
 
 def scene_with_photos(run: Run, config: Kept, reconstruction: Reconstruction) -> Scene:
-    """The scene with pictures, made again from the photos."""
+    """The scene with pictures, made again from the photos; `RunError` where those are others than it was made from."""
+    if fingerprint(reconstruction) != config.inputs.hash:
+        raise RunError(
+            f"The photos or masks in {_photo_folder(reconstruction)} have changed since {run.folder} was started.",
+            advice="Put the old ones back, or train again with --overwrite.",
+        )
     scene = load_scene(reconstruction, image_size=config.scene.image_size, hold_out=config.options.hold_out)
     kept = read_scene(run.scene)
     if scene.names != kept.names or not torch.allclose(scene.cameras.focal, kept.cameras.focal, rtol=1e-4):

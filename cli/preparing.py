@@ -15,7 +15,7 @@ from recon.cli.interruption import Interruption
 from recon.cli.kept import read_kept
 from recon.cli.opening import posed_again, scene_with_photos
 from recon.cli.posing import posed_photos
-from recon.errors import InputError, RunError
+from recon.errors import InputError
 from recon.io.resolution import choose_image_size, this_machine
 from recon.io.run import Run
 from recon.io.scene import load_scene
@@ -92,11 +92,6 @@ def _prepared_again(run: Run, options: Options, console: Console) -> Prepared:
         images: Path | None = options.images if options.images != kept.options.images else None
         masks = options.masks if options.masks != kept.options.masks else None
         reconstruction = posed_again(run, images, masks)
-        if fingerprint(reconstruction) != kept.inputs.hash:
-            raise RunError(
-                f"The photos or masks in {options.images} have changed since {run.folder} was started.",
-                advice="Put the old ones back, or train again with --overwrite.",
-            )
         scene = scene_with_photos(run, kept, reconstruction)
         stage.result = f"{len(scene)} photos, posed before"
     config = TrainConfig(steps=kept.training.steps, budget=kept.training.budget, seed=options.seed)

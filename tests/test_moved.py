@@ -108,3 +108,14 @@ def test_a_mask_that_changed_is_not_mixed_into_a_run(home: Path, tmp_path: Path,
     Image.new("L", (64, 48), 255).save(home / "masks" / f"{MASKED}.png")
     assert main(["train", "--resume", str(run), "--no-viewer"]) == 2
     assert "masks" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["eval", "depth", "features"])
+def test_no_command_measures_or_learns_from_photos_that_changed(
+    command: str, home: Path, tmp_path: Path, capsys: Said
+) -> None:
+    run = trained(home, tmp_path / "run")
+    (home / "room_01.png").write_bytes((home / "room_02.png").read_bytes())
+    output = ["--output", str(tmp_path / "out")] if command == "depth" else []
+    assert main([command, str(run), *output]) == 2
+    assert f"The photos or masks in {home} have changed" in capsys.readouterr().err
