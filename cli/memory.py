@@ -8,8 +8,10 @@ import resource
 import sys
 from pathlib import Path
 
-__all__ = ["PeakMemory", "resident_bytes"]
+__all__ = ["PeakMemory", "is_memory_full", "resident_bytes", "say_memory_is_full", "whose_memory"]
 
+_TORCH_SAYS = ("can't allocate memory", "not enough memory")
+"""Of the machine's memory, on Linux and macOS, and on Windows."""
 _UNIT = 1 if sys.platform == "darwin" else 1024
 """ru_maxrss is in bytes on macOS and in KiB elsewhere."""
 
@@ -26,6 +28,29 @@ class PeakMemory:
         """A child counts on top only when it was the largest so far; the system remembers no other."""
         children = _most(resource.RUSAGE_CHILDREN)
         return _own() + (children if children > self._children else 0)
+
+
+def is_memory_full(error: BaseException) -> bool:
+    """Whether there was no memory left, of the machine or of its GPU: each library says it in its own way."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's; it may not be loaded
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _TORCH_SAYS)
+
+
+def whose_memory(error: BaseException) -> str:
+    """In words that begin a sentence."""
+    return "The GPU's memory" if type(error).__name__ == "OutOfMemoryError" else "This machine's memory"
+
+
+def say_memory_is_full(error: BaseException, *, json: bool) -> None:
+    """Whatever command it was that asked for so much."""
+    from json import dumps
+
+    said = f"{whose_memory(error)} is full."
+    advice = "Close other programs that use it, or ask for less: smaller pictures, fewer points."
+    print(f"recon: {said}\n{advice}", file=sys.stderr)
+    if json:
+        print(dumps({"error": said, "advice": advice}), flush=True)
 
 
 def resident_bytes() -> int:

@@ -35,14 +35,18 @@ def train(room: Room, tmp_path: Path) -> Callable[[], tuple[int, Path]]:
     return run
 
 
-def out_of_memory_at(monkeypatch: pytest.MonkeyPatch, steps: set[int]) -> None:
+def out_of_memory_at(
+    monkeypatch: pytest.MonkeyPatch,
+    steps: set[int],
+    error: Callable[[], Exception] = lambda: torch.OutOfMemoryError("CUDA out of memory (injected)"),
+) -> None:
     """The first time that a step of these is taken, its memory runs out."""
     left, take = set(steps), GaussianModel.train_step
 
     def train_step(self: GaussianModel, batch: Batch, step: int) -> dict[str, torch.Tensor]:
         if step in left:
             left.discard(step)
-            raise torch.OutOfMemoryError("CUDA out of memory (injected)")
+            raise error()
         return take(self, batch, step)
 
     monkeypatch.setattr(GaussianModel, "train_step", train_step)
@@ -91,6 +95,51 @@ def test_memory_that_runs_out_while_making_room_still_leaves_a_checkpoint(
     code, run = train()
     assert code == 2
     assert int(load_checkpoint(run / "checkpoint")["step"]) == 3
+
+
+SAID = {
+    "python": lambda: MemoryError(),
+    "torch": lambda: RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: 9."),
+    "cuda": lambda: torch.OutOfMemoryError("CUDA out of memory."),
+}
+"""Made anew each time: a kept one keeps the frames it passed through."""
+
+
+@pytest.mark.parametrize("whose", SAID)
+def test_training_goes_on_with_what_fits_whatever_says_that_memory_is_full(
+    whose: str,
+    monkeypatch: pytest.MonkeyPatch,
+    train: Callable[[], tuple[int, Path]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out_of_memory_at(monkeypatch, {5}, SAID[whose])
+    code, run = train()
+    assert code == 0
+    assert "memory is full with" in capsys.readouterr().err
+    assert int(load_checkpoint(run / "checkpoint")["step"]) == STEPS
+
+
+@pytest.mark.parametrize("whose", SAID)
+def test_memory_that_is_full_anywhere_is_a_sentence(
+    whose: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise SAID[whose]()
+
+    monkeypatch.setattr("recon.cli.info.run", full)
+    assert main(["info", str(tmp_path)]) == 2
+    assert "memory is full. Close other programs" in capsys.readouterr().err.replace("\n", " ")
+    assert main(["info", str(tmp_path), "--json"]) == 2
+    assert "memory is full." in json.loads(capsys.readouterr().out)["error"]
+
+
+def test_other_faults_are_not_taken_for_a_full_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def wrong(*_: object) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr("recon.cli.info.run", wrong)
+    with pytest.raises(RuntimeError, match="mat1"):
+        main(["info", str(tmp_path)])
 
 
 def test_the_model_promises_not_to_grow_again(room: Room) -> None:

@@ -9,7 +9,7 @@ from painted_ball import ball_scene
 from small_fields import MODELS, start
 
 from recon.errors import InputError, RunError
-from recon.models import ClassicNerfConfig, NerfConfig, build_model
+from recon.models import ClassicNerfConfig, GaussianConfig, NerfConfig, build_model
 from recon.models.classic import ClassicNerfModel
 from recon.models.nerf import Detail, LossWeights, NerfModel
 from recon.training import TrainConfig, train
@@ -103,7 +103,15 @@ def test_ten_losses_in_a_row_that_are_not_finite_end_the_run_and_leave_a_whole_m
         (lambda: NerfConfig(near=0.0), "--near"),
         (lambda: NerfConfig(detail=Detail(width=60)), "--detail.width"),
         (lambda: NerfConfig(losses=LossWeights(distortion=-1.0)), "--losses.distortion"),
+        (lambda: NerfConfig(samples=10**9), "--samples"),
+        (lambda: NerfConfig(detail=Detail(levels=1000)), "--detail.levels is 1000. Give 1 to 32."),
+        (lambda: NerfConfig(detail=Detail(entries=64)), "--detail.entries"),
+        (lambda: NerfConfig(detail=Detail(finest=99999999999)), "--detail.finest"),
+        (lambda: NerfConfig(detail=Detail(occupancy=100000)), "--detail.occupancy"),
+        (lambda: NerfConfig(detail=Detail(steps_across=999999999)), "--detail.steps-across"),
         (lambda: ClassicNerfConfig(coarse=1), "--coarse"),
+        (lambda: ClassicNerfConfig(width=10**6), "--width"),
+        (lambda: GaussianConfig(random_points=10**12), "--random-points"),
         (lambda: ClassicNerfConfig(position_bands=0), "--position-bands"),
     ],
 )

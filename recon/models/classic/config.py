@@ -8,6 +8,7 @@ from typing import Literal
 from recon.errors import InputError
 from recon.models.rays.bounds import Extent
 from recon.models.rays.target import Background
+from recon.models.sizes import check_sizes
 
 __all__ = ["ClassicNerfConfig", "ClassicRates"]
 
@@ -58,12 +59,17 @@ class ClassicNerfConfig:
         return 1e6 * flops / 1e11
 
     def __post_init__(self) -> None:
-        least = [("rays", 1), ("coarse", 2), ("fine", 0), ("layers", 2), ("width", 8)]
-        least += [("position_bands", 1), ("direction_bands", 1)]
-        for name, smallest in least:
-            if getattr(self, name) < smallest:
-                option = "--" + name.replace("_", "-")
-                raise InputError(f"{option} is {getattr(self, name)}.", advice=f"Give at least {smallest}.")
+        check_sizes(
+            [
+                ("--rays", self.rays, 1, 1 << 17),
+                ("--coarse", self.coarse, 2, 1024),
+                ("--fine", self.fine, 0, 1024),
+                ("--layers", self.layers, 2, 32),
+                ("--width", self.width, 8, 1024),
+                ("--position-bands", self.position_bands, 1, 20),
+                ("--direction-bands", self.direction_bands, 1, 20),
+            ]
+        )
         if not self.near > 0:
             raise InputError(f"--near is {self.near:g}.", advice="Give a distance above 0, such as 0.05.")
         if not (self.rates.networks >= 0 and self.rates.end >= 0):

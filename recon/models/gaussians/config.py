@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from recon.errors import InputError
+from recon.models.sizes import check_sizes
 
 __all__ = ["AdaptiveDensity", "DepthTerms", "GaussianConfig", "Mcmc", "Rates", "SurfaceTerms"]
+
+_MOST_GAUSSIANS = 100_000_000
+"""They take 70 GB."""
 
 
 @dataclass(frozen=True)
@@ -164,10 +168,12 @@ class GaussianConfig:
         return 0.8
 
     def __post_init__(self) -> None:
-        least = [("--max-gaussians", self.max_gaussians, 1), ("--random-points", self.random_points, 1)]
-        for option, value, smallest in least:
-            if value < smallest:
-                raise InputError(f"{option} is {value}.", advice=f"Give at least {smallest}.")
+        check_sizes(
+            [
+                ("--max-gaussians", self.max_gaussians, 1, _MOST_GAUSSIANS),
+                ("--random-points", self.random_points, 1, _MOST_GAUSSIANS),
+            ]
+        )
         if self.surface and not isinstance(self.density, Mcmc):
             raise InputError("--surface needs the mcmc density.", advice="Leave out adaptive-density.")
         if not 0 <= self.sh_degree <= 3:

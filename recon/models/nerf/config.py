@@ -8,6 +8,7 @@ from typing import Literal
 from recon.errors import InputError
 from recon.models.rays.bounds import Extent
 from recon.models.rays.target import Background
+from recon.models.sizes import check_sizes
 
 __all__ = ["Detail", "LossWeights", "NerfConfig", "NerfRates"]
 
@@ -94,17 +95,16 @@ class NerfConfig:
 
     def __post_init__(self) -> None:
         detail = self.detail
-        least = [
-            ("--samples", self.samples, 256),
-            ("--detail.levels", detail.levels, 1),
-            ("--detail.entries", detail.entries, 4),
-            ("--detail.finest", detail.finest, 16),
-            ("--detail.occupancy", detail.occupancy, 8),
-            ("--detail.steps-across", detail.steps_across, 8),
-        ]
-        for option, value, smallest in least:
-            if value < smallest:
-                raise InputError(f"{option} is {value}.", advice=f"Give at least {smallest}.")
+        check_sizes(
+            [
+                ("--samples", self.samples, 256, 1 << 22),
+                ("--detail.levels", detail.levels, 1, 32),
+                ("--detail.entries", detail.entries, 4, 24),
+                ("--detail.finest", detail.finest, 16, 1 << 16),
+                ("--detail.occupancy", detail.occupancy, 8, 256),
+                ("--detail.steps-across", detail.steps_across, 8, 1 << 13),
+            ]
+        )
         if not 0 <= self.shine_by <= 1:
             raise InputError(f"--shine-by is {self.shine_by:g}.", advice="Give a share between 0 and 1.")
         if detail.width % 16 != 0 or not 16 <= detail.width <= 128:
