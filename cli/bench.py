@@ -9,7 +9,7 @@ from recon.bench import BenchOptions, BenchReport, run_bench, to_markdown
 from recon.cli.command import Talk
 from recon.cli.console import Console
 from recon.errors import RunError
-from recon.io.disk import unwritable
+from recon.io.disk import write_whole
 
 __all__ = ["Options", "run"]
 
@@ -37,12 +37,8 @@ def run(options: Options, console: Console) -> dict[str, Any]:
 
 
 def _write(options: Options, report: BenchReport) -> None:
-    if options.markdown is None:
-        return
-    try:
-        options.markdown.write_text(to_markdown(report), encoding="utf-8")
-    except OSError as error:
-        raise unwritable(options.markdown, error) from error
+    if options.markdown is not None:
+        write_whole(options.markdown, to_markdown(report).encode())
 
 
 def _refuse_wrong(report: BenchReport) -> None:

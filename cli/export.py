@@ -69,7 +69,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
         with console.stage("export") as stage:
             written = kind.write(work, path, stage.progress)
             stage.result = f"{path}: {written.says}"
-        files.append(remember(opened.run, path, kind.name, written))
+        files.append(remember(opened.run, path, kind.name, written, console))
     return {"run": str(options.folder), "files": files}
 
 

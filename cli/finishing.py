@@ -68,7 +68,7 @@ def finish(
             path = run.exports / "splat.ply"
             work = Work(model, scene, _background(scene), has_photos=True)
             written = export_splats(work, path, stage.progress)
-            remember(run, path, "splats", written)
+            remember(run, path, "splats", written, console)
             stage.result = f"{path}: {written.says}"
     between()
     with console.stage("report") as stage:

@@ -14,6 +14,7 @@ from recon.cli.console import Console
 from recon.cli.duration import Deadline
 from recon.cli.posing import compute_poses, find_photos
 from recon.errors import InputError
+from recon.io.lock import locked
 from recon.sfm.config import PosesConfig
 
 __all__ = ["Options", "run"]
@@ -42,7 +43,8 @@ def run(options: Options, console: Console) -> dict[str, Any]:
         raise InputError(f"{options.output} is a file.", advice="Pass a folder as --output.")
     started = time.monotonic()
     capture = find_photos(options.images, options.masks, console)
-    reconstruction = compute_poses(capture, options.poses, options.output, Deadline(started, None), console)
+    with locked(options.output, command="recon poses"):
+        reconstruction = compute_poses(capture, options.poses, options.output, Deadline(started, None), console)
     console.say(f"COLMAP model: {options.output}")
     return {
         "model": str(options.output),

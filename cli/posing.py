@@ -11,6 +11,7 @@ from recon.cli.console import Console
 from recon.cli.duration import Deadline
 from recon.errors import InputError
 from recon.io.colmap import read_colmap, write_colmap
+from recon.io.disk import whole
 from recon.io.masks import with_masks
 from recon.io.photos import read_capture
 from recon.io.posed import find_posed
@@ -64,8 +65,12 @@ def posed_photos(options: ToPose, workspace: Path, deadline: Deadline, console: 
     if len(reconstruction.points) < _FEW_POINTS and len(reconstruction.views) > 1:
         reconstruction = _with_points(reconstruction, options.poses, workspace, deadline, console)
     write_colmap(reconstruction, workspace)
-    absent = sum("does not exist" in item.reason or "is not in" in item.reason for item in reconstruction.left_out)
-    return Posed(reconstruction, len(reconstruction.views) + len(reconstruction.left_out) - absent)
+    return Posed(reconstruction, len(reconstruction.views) + sum(map(_is_photo, reconstruction.left_out)))
+
+
+def _is_photo(item: LeftOut) -> bool:
+    absent = "does not exist" in item.reason or "is not in" in item.reason
+    return not absent and not item.reason.startswith("(a mask")
 
 
 def find_photos(folder: Path, masks: Path | None, console: Console) -> Capture:
@@ -91,7 +96,8 @@ def compute_poses(
 
         reconstruction = pose_photos(capture, config, workspace, show)
         for file in sorted((workspace / "sparse" / "0").glob("*.bin")):
-            shutil.copyfile(file, workspace / file.name)
+            with whole(workspace / file.name) as unfinished:
+                shutil.copyfile(file, unfinished)
         error = reconstruction.mean_reprojection_error
         placed = f"{len(reconstruction.views)} of {len(capture.photos)} photos, {len(reconstruction.points)} points"
         stage.result = placed + ("" if error is None else f", {error:.2f} px")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import shutil
 import signal
 import subprocess
 import urllib.request
@@ -19,6 +21,7 @@ from recon.cli.opening import open_run, posed_again, scene_to_look_at, scene_wit
 from recon.cli.splat_scene import open_splats
 from recon.errors import RunError
 from recon.io.colmap import write_colmap
+from recon.io.lock import locked
 from recon.io.ply import write_ply
 
 
@@ -102,6 +105,39 @@ def test_missing_photos_are_said_to_be_gone_from_the_folder_of_their_names(room:
     with pytest.raises(RunError, match=f"no longer in {photos}, images/"):
         posed_again(run.run)
     assert scene_with_photos(run.run, run.config, posed_again(run.run, moved)).names == run.scene.names
+
+
+def test_poses_waits_for_nobody_who_writes_to_the_same_folder(room: Room, tmp_path: Path, capsys: Said) -> None:
+    photos, output = room.write_photos(tmp_path / "photos"), tmp_path / "model"
+    with locked(output, command="recon poses"):
+        assert f"Another recon poses is writing to {output}" in refusal(capsys, "poses", photos, "--output", output)
+    assert [file.name for file in output.iterdir()] == [".lock"]
+
+
+def test_an_export_from_a_run_that_may_not_be_written_to_goes_on(
+    trained_run: Path, tmp_path: Path, capsys: Said
+) -> None:
+    run = Path(shutil.copytree(trained_run, tmp_path / "run"))
+    (run / "exports.jsonl").unlink()
+    (run / "exports.jsonl").mkdir()  # which nobody may write to as a file, root neither
+    files = [tmp_path / "a.ply", tmp_path / "b.splat"]
+    assert main(["export", str(run), "--to", *map(str, files)]) == 0
+    assert all(file.is_file() for file in files)
+    assert capsys.readouterr().err.count("exports.jsonl could not be written") == 2
+
+
+def test_pictures_and_reports_that_cannot_be_written_leave_nothing_under_their_names(
+    trained_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    from PIL import Image
+
+    def full(self: Image.Image, file: Path, *_: object) -> None:
+        file.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device", str(file))
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    assert "No space left" in refusal(capsys, "render", trained_run, "--views", "test", "--output", tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_poses_reports_what_scripts_need(

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from recon.io.disk import unwritable
+from recon.io.disk import whole
 from recon.types import Cameras, Renderer, Scene
 
 __all__ = ["picture_names", "render_picture", "write_views"]
@@ -36,11 +36,8 @@ def write_views(
     for done, (index, path) in enumerate(zip(indices, paths, strict=True)):
         progress(done / len(paths), path.name)
         picture = render_picture(model, scene.cameras[index], background)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(picture.numpy()).save(path)
-        except OSError as error:
-            raise unwritable(path, error) from error
+        with whole(path) as unfinished:
+            Image.fromarray(picture.numpy()).save(unfinished, "PNG")
     return paths
 
 

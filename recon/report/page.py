@@ -11,7 +11,7 @@ from typing import Any
 from jaxtyping import UInt8
 from torch import Tensor
 
-from recon.io.disk import unwritable
+from recon.io.disk import write_whole
 from recon.report.advice import advice
 from recon.report.pictures import jpeg_address, loss_curve
 from recon.types import Metrics, Reconstruction
@@ -95,10 +95,7 @@ def write_report(outcome: Outcome, path: Path) -> None:
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>'
         f"<body><main>{''.join(sections)}</main></body></html>\n"
     )
-    try:
-        path.write_text(page, encoding="utf-8", errors="backslashreplace")
-    except OSError as error:
-        raise unwritable(path, error) from error
+    write_whole(path, page.encode("utf-8", errors="backslashreplace"))
 
 
 def _heading(outcome: Outcome) -> str:
