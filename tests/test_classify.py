@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from shapes import CLASSES, box_cloud, labelled_file, pole_cloud, rod_table
 from recon.cli.main import main
 from recon.errors import InputError
 from recon.io.cloud import OrientedPoints, write_cloud
+from recon.io.depth_file import read_depth
 from recon.io.point_files import read_clouds
 from recon.io.points import read_points
 from recon.priors.clouds.classifier import Z_UP
@@ -114,6 +116,69 @@ def test_broken_clouds_are_refused_in_words(
     assert words in said
     assert name in said
     assert "Traceback" not in said
+
+
+def header(shape: str) -> bytes:
+    """An .npy of one number that says it has many."""
+    text = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode() + bytes(8)
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ("(1000000000000, 3)", "promises 24000000000000 bytes, and 8 follow"),
+        (f"({10**20 - 1}, 3)", "claims the shape"),
+        ("(-1, 3)", "claims the shape"),
+        ("(0, 10000000000000000)", "claims the shape"),
+        ("'many'", "makes no sense"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_a_header_that_promises_more_than_the_file_has_is_refused_unallocated(
+    shape: str, words: str, suffix: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"cloud{suffix}"
+    if suffix == ".npz":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("points.npy", header(shape))
+    else:
+        path.write_bytes(header(shape))
+    with pytest.raises(InputError, match=words):
+        read_clouds(path)
+    with pytest.raises(InputError, match=words):
+        read_depth(path)
+
+
+@pytest.mark.parametrize("names", [(), ("readme.txt",)])
+def test_an_archive_without_arrays_is_refused(names: tuple[str, ...], tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "cloud.npz", "w") as archive:
+        for name in names:
+            archive.writestr(name, "hello")
+    for read in (read_clouds, read_depth):
+        with pytest.raises(InputError, match="holds no array"):
+            read(tmp_path / "cloud.npz")
+
+
+def test_a_compressed_pcd_that_claims_more_points_than_it_has_is_refused(tmp_path: Path) -> None:
+    import open3d as o3d
+
+    cloud = o3d.geometry.PointCloud(o3d.utility.Vector3dVector(box_cloud((1, 2, 3), 80)))
+    path = tmp_path / "scan.pcd"
+    o3d.io.write_point_cloud(path, cloud, compressed=True)
+    count = str(len(cloud.points)).encode()
+    path.write_bytes(path.read_bytes().replace(b"POINTS " + count, b"POINTS 1000000000000"))
+    with pytest.raises(InputError, match="says 1000000000000 points"):
+        read_clouds(path)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".ply", ".xyz", ".off"])
+def test_points_too_far_apart_for_any_arithmetic_are_refused(suffix: str, tmp_path: Path) -> None:
+    xyz = box_cloud((1, 2, 3), 50)
+    xyz[::2] *= 1e308 if suffix != ".ply" else 1e30  # of floats
+    path = written(tmp_path / f"big{suffix}", xyz)
+    with pytest.raises(InputError, match="it has a coordinate of"):
+        read_clouds(path)
 
 
 def test_arrays_of_objects_are_never_unpickled(tmp_path: Path) -> None:

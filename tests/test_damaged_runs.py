@@ -190,6 +190,28 @@ def test_metrics_that_are_no_records_are_passed_over(run: Path) -> None:
     assert COMMANDS["info"](run) == 0
 
 
+@pytest.mark.parametrize("file", ["scene/scene.json", "checkpoint/state.json", "config.toml"])
+def test_brackets_without_end_are_no_traceback(run: Path, file: str, capsys: Said) -> None:
+    (run / file).write_text(("x = " if file == "config.toml" else "") + "[" * 200_000)
+    for command in ("resume", "eval"):
+        assert COMMANDS[command](run) == 2
+        said = capsys.readouterr().err
+        assert "nested too deeply" in said
+        assert "Traceback" not in said
+
+
+def test_metrics_of_brackets_without_end_are_passed_over(run: Path) -> None:
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write("[" * 200_000 + "\n")
+    assert COMMANDS["info"](run) == 0
+
+
+def test_deep_values_of_another_type_are_named_in_short(run: Path, capsys: Said) -> None:
+    change_config(run, lambda tables: tables["scene"].update(image_size=[[[[[[[[[[1]]]]]]]]]]))
+    assert COMMANDS["eval"](run) == 2
+    assert "it.scene.image_size is [[[[[[[...]]]]]]], not a whole number." in capsys.readouterr().err
+
+
 def test_a_scene_that_opens_once_opens_again(run: Path) -> None:
     """No command mends or worsens what it only reads."""
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}

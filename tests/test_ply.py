@@ -11,6 +11,9 @@ from recon.errors import InputError, RunError
 from recon.geometry import rotation_from_quaternion
 from recon.io.ply import read_ply, write_ply
 from recon.io.ply_header import read_header
+from recon.io.point_files import read_clouds
+from recon.io.points import read_points
+from recon.mesh.files import read_shape
 from recon.types import Gaussians
 
 
@@ -89,7 +92,7 @@ def written(tmp_path: Path) -> tuple[Path, bytes]:
 
 
 LIES = {
-    "promises 1000000000000 splats": lambda data: data.replace(b"vertex 3", b"vertex 1000000000000"),
+    "promises 1000000000000 vertices": lambda data: data.replace(b"vertex 3", b"vertex 1000000000000"),
     "claims 99999999999999999999": lambda data: data.replace(b"vertex 3", b"vertex " + b"9" * 30),
     "claims -3": lambda data: data.replace(b"vertex 3", b"vertex -3"),
     "cut off": lambda data: data[:-1],
@@ -103,7 +106,7 @@ LIES = {
     "appears twice": lambda data: data.replace(b"float nx", b"float x"),
     "format is 'binary_middle": lambda data: data.replace(b"little_endian", b"middle_endian"),
     "header has the line": lambda data: data.replace(b"comment", b"rubbish", 1),
-    "does not hold 3 rows": lambda data: data.replace(b"binary_little_endian", b"ascii"),
+    "does not hold 3 rows": lambda data: data.replace(b"binary_little_endian", b"ascii") + b"\n\n\n",
 }
 
 
@@ -115,6 +118,26 @@ def test_damaged_files_are_refused_with_the_reason(tmp_path: Path, words: str) -
         read_ply(path)
     assert str(path) in caught.value.message
     assert caught.value.advice
+
+
+LYING = [(form, *counts) for form in ("ascii", "binary_little_endian") for counts in ((10**9, 0), (4, 0), (3, 10**9))]
+
+
+@pytest.mark.parametrize(("form", "vertices", "faces"), [*LYING, ("ascii", 3, 2)])  # binary lists may be of any length
+def test_a_header_that_promises_more_than_follows_is_believed_by_nobody(
+    tmp_path: Path, form: str, vertices: int, faces: int
+) -> None:
+    lines = ["ply", f"format {form} 1.0", f"element vertex {vertices}", *(f"property float {axis}" for axis in "xyz")]
+    lines += [f"element face {faces}", "property list uchar int vertex_indices", "end_header", ""]
+    corners = np.eye(3, dtype="<f4").tobytes()
+    face = bytes([3]) + np.arange(3, dtype="<i4").tobytes()
+    if form == "ascii":
+        corners, face = b"1.000 0.000 0.000\n" * 3, b"3 0 1 2"  # long lines: there are bytes enough
+    path = tmp_path / "lie.ply"
+    path.write_bytes("\n".join(lines).encode() + corners + (face if faces > 0 else b""))
+    for read in (read_header, read_shape, read_points, read_clouds):
+        with pytest.raises(InputError, match=f"cut off: its header promises {vertices} vertices"):
+            read(path)
 
 
 def test_a_point_cloud_is_told_apart_from_splats(tmp_path: Path) -> None:

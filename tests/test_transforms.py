@@ -152,6 +152,17 @@ def test_paths_of_another_machine_are_found_by_their_end(tmp_path):
         ({"transform_matrix": (np.eye(4) * np.nan).tolist()}, "not numbers"),
         ({"fl_x": -5}, "no camera has"),
         ({"fl_x": "wide"}, "not a number"),
+        ({"fl_x": 10**400}, "not a number of at most"),
+        ({"cx": 10**400}, "not a number of at most"),
+        ({"w": 10**400}, "not a number of at most"),
+        ({"h": 10**400}, "not a number of at most"),
+        ({"fl_x": 1e308}, "not a number of at most"),
+        ({"fl_x": 1e8}, "no camera has"),
+        ({"fl_x": 1e-300}, "no camera has"),
+        ({"cx": 1e8}, "its centre"),
+        ({"k1": 1e8}, "distortion"),
+        ({"transform_matrix": [[10**400, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]}, "no matrix"),
+        ({"transform_matrix": [[1, 0, 0, 1e300], [0, 1, 0, 0], [0, 0, 1, 0]]}, "farther away"),
         ({"w": 0}, "size"),
         ({"w": 48, "h": 64}, "calibrated"),
     ],
@@ -163,6 +174,22 @@ def test_a_bad_frame_is_left_out_with_its_reason(tmp_path, change, word):
     read = read_transforms(tmp_path)
     assert [view.name for view in read.views] == ["train/0.png", "train/2.png"]
     (left,) = read.left_out
+    assert word in left.reason
+
+
+@pytest.mark.parametrize(
+    ("said", "word"),
+    [("masks/none.png", "does not exist"), (7, "is no text"), ("../mask.png", "leads out"), ("", "names no file")],
+)
+def test_a_mask_that_cannot_be_used_is_named_and_its_photo_counts_whole(tmp_path, said, word):
+    frames = write(tmp_path)["frames"]
+    frames[1]["mask_path"] = said
+    write(tmp_path, frames=frames)
+    read = read_transforms(tmp_path)
+    assert [view.mask for view in read.views] == [None] * 3
+    (left,) = read.left_out
+    assert left.name == (str(said) or "mask_path")
+    assert left.reason.startswith("(a mask of train/1.png)")
     assert word in left.reason
 
 

@@ -16,6 +16,8 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 from recon.errors import InputError
+from recon.io.disk import regular
+from recon.io.parsing import parse_json
 
 __all__ = ["content_key", "fill_stage", "has_stage", "hash_files", "is_ours"]
 
@@ -45,7 +47,7 @@ def hash_files(paths: Iterable[Path]) -> list[str]:
 def has_stage(folder: Path, key: str) -> bool:
     """Does `folder` hold the complete result of `key`?"""
     try:
-        return json.loads((folder / _KEY_FILE).read_text())["key"] == key
+        return parse_json((folder / _KEY_FILE).read_text())["key"] == key
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -82,7 +84,7 @@ def fill_stage(folder: Path, key: str, fill: Callable[[Path], None]) -> bool:
 
 def _hash_file(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with regular(path).open("rb") as file:
             return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
     except OSError as error:
         raise InputError(

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from recon.errors import RunError
 from recon.io.disk import advice_on, cause_of, sync_folder, write_synced
+from recon.io.parsing import parse_json
 from recon.io.tensors import Expected, check_tensors, tensors_from, tensors_to_bytes
 
 __all__ = ["forget_checkpoint", "has_checkpoint", "load_checkpoint", "save_checkpoint"]
@@ -93,7 +94,7 @@ def _beside(folder: Path) -> tuple[Path, Path]:
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    described = json.loads((folder / _STATE).read_text())
+    described = parse_json((folder / _STATE).read_text())
     data = (folder / _TENSORS).read_bytes()
     if len(data) != described["tensors_bytes"]:
         raise ValueError(f"{_TENSORS} has {len(data)} of {described['tensors_bytes']} bytes")

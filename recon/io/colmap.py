@@ -16,6 +16,7 @@ from recon.io.decode import PhotoFile
 from recon.io.lens import focal_and_center, scaled, turned
 from recon.io.masks import find_mask, mask_folders
 from recon.io.photos import inspect_all, reason_of
+from recon.io.plausible import check_camera
 from recon.types import LeftOut, Lens, Points, Reconstruction, View
 
 __all__ = ["is_colmap", "read_colmap", "write_colmap"]
@@ -135,6 +136,7 @@ def _posed(image: ColmapImage, cameras: dict[int, Lens], file: PhotoFile | Input
     ):
         raise InputError("has a pose or focal length that is not a number.")
     cam_from_input = similarity(1.0, rotation_from_quaternion(quaternion), translation)
+    check_camera(lens, cam_from_input)
     try:
         return scaled(lens, file.upright_size), cam_from_input
     except InputError:

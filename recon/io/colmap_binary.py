@@ -10,6 +10,7 @@ import numpy as np
 
 from recon.errors import InputError
 from recon.io.colmap_model import ColmapImage, ColmapModel, ColmapPoints
+from recon.io.disk import regular, write_whole
 from recon.io.lens import MODELS
 from recon.types import Lens
 
@@ -23,7 +24,7 @@ class _Bytes:
     """A file's content, taken from the front; running out of it is an error with the file's name."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.data, self.at = path, path.read_bytes(), 0
+        self.path, self.data, self.at = path, regular(path).read_bytes(), 0
 
     def take(self, form: str) -> tuple:
         size = struct.calcsize("<" + form)
@@ -125,4 +126,4 @@ def _pack_image(number: int, image: ColmapImage) -> bytes:
 
 def _write(path: Path, records: Iterable[bytes]) -> None:
     packed = list(records)
-    path.write_bytes(struct.pack("<Q", len(packed)) + b"".join(packed))
+    write_whole(path, struct.pack("<Q", len(packed)) + b"".join(packed))

@@ -9,6 +9,7 @@ import numpy as np
 
 from recon.errors import InputError
 from recon.io.colmap_model import ColmapImage, ColmapModel, ColmapPoints
+from recon.io.disk import regular
 from recon.io.lens import MODELS
 from recon.types import Lens
 
@@ -27,7 +28,7 @@ def read_text(folder: Path) -> ColmapModel:
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
     """Lines without comments, each with the words to name it by in an error."""
-    text = path.read_text(encoding="utf-8", errors="replace")
+    text = regular(path).read_text(encoding="utf-8", errors="replace")
     for number, line in enumerate(text.splitlines(), 1):
         if not line.startswith("#"):
             yield f"{path}, line {number}", line

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recon.errors import InputError
+from recon.io.disk import cause_of, regular
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -103,7 +104,7 @@ def _decode(path: Path, longest_side: int) -> _Decoded:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd tags and of sizes that are checked below
-            with Image.open(path) as image:
+            with Image.open(regular(path)) as image:
                 _check(path, image)
                 width, height = image.size
                 exif = image.getexif()
@@ -223,6 +224,8 @@ def _why(path: Path, error: Exception) -> str:
         return "may not be read (permission denied)"
     if isinstance(error, IsADirectoryError):
         return "is a folder"
+    if isinstance(error, OSError) and error.errno is not None:  # Pillow's own have none
+        return f"cannot be read ({cause_of(error)})"
     if path.stat().st_size == 0:
         return "is empty (0 bytes)"
     if "truncated" in text.lower() or isinstance(error, EOFError):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import Float
 
 from recon.errors import InputError
+from recon.io.numpy_file import read_numpy
 
 __all__ = ["DEPTH_ENDINGS", "MILLIMETRES", "find_depth", "read_depth"]
 
@@ -38,7 +40,9 @@ def read_depth(path: Path, *, steps: float = MILLIMETRES) -> Float[np.ndarray, "
     one channel, or the one called Z, depth or R.
     """
     if not path.is_file():
-        raise InputError(f"{path} does not exist.", advice="Name depth maps after their photos: IMG_1.jpg, IMG_1.png.")
+        raise InputError(
+            f"{path} does not exist or is no file.", advice="Name depth maps after their photos: IMG_1.jpg, IMG_1.png."
+        )
     try:
         values = _READERS.get(path.suffix.lower(), _numpy)(path)
     except (OSError, ValueError, KeyError, EOFError) as error:
@@ -80,19 +84,16 @@ def _exr(path: Path) -> np.ndarray:
 
 
 def _numpy(path: Path) -> np.ndarray:
-    if path.suffix.lower() == ".npy":
-        return _real(np.load(path, allow_pickle=False))
-    with np.load(path, allow_pickle=False) as held:
-        names = list(held.files)
-        if "depth" not in names and len(names) != 1:
-            raise ValueError(f"it has the arrays {', '.join(names) or 'none'}, and none is called depth")
-        return _real(held["depth" if "depth" in names else names[0]])
-
-
-def _real(values: np.ndarray) -> np.ndarray:
+    values = read_numpy(path, _map_among)
     if values.dtype.kind not in "iuf":
         raise ValueError(f"it holds {values.dtype}, not numbers")
     return values
+
+
+def _map_among(names: Sequence[str]) -> str:
+    if "depth" not in names and len(names) != 1:
+        raise ValueError(f"it has the arrays {', '.join(names)}, and none is called depth")
+    return "depth" if "depth" in names else names[0]
 
 
 _READERS = {".png": _png, ".exr": _exr}

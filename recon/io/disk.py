@@ -6,15 +6,18 @@ import contextlib
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from recon.errors import RunError
 
 __all__ = [
+    "NotAFileError",
     "advice_on",
     "cause_of",
     "is_mendable",
+    "regular",
     "sync_folder",
     "undone_by",
     "unwritable",
@@ -23,14 +26,35 @@ __all__ = [
     "write_whole",
 ]
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 _MISPLACED = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ENOTEMPTY)
+_MISPLACED += (errno.ELOOP,)
+_CROWDED = (errno.EMFILE, errno.ENFILE)
+
+
+class NotAFileError(OSError):
+    """What lies there gives no bytes, or no end of them: a pipe, a socket, a device."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(errno.EINVAL, "It is a pipe, a socket or a device, not a file", str(path))
+
+
+def regular(path: Path) -> Path:
+    """`path`, to be opened: who opens a pipe waits for ever. Folders, and what is absent, say so when they are opened.
+
+    Every reader of a path that a person gave, or that lies in a person's folder, opens `regular(path)`.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise NotAFileError(path)
+    return path
 
 
 def is_mendable(error: OSError) -> bool:
     """Whether the person can mend this, wherever in the program it is noticed."""
-    return error.errno in (*_FULL, *_FORBIDDEN, *_MISPLACED)
+    known = (*_FULL, *_FORBIDDEN, *_MISPLACED, *_CROWDED, errno.EIO)
+    return error.errno in known or isinstance(error, NotAFileError)
 
 
 def cause_of(error: OSError) -> str:
@@ -49,6 +73,10 @@ def advice_on(error: OSError) -> str:
         return "Free some space there, or choose another folder."
     if error.errno in _FORBIDDEN:
         return "Check its permissions, or choose another folder."
+    if error.errno in _CROWDED:
+        return "Close other programs, or allow more open files: ulimit -n 4096."
+    if error.errno == errno.EIO:
+        return "Check the disk and its cable, or choose another folder."
     return "Check the path, or choose another folder."
 
 

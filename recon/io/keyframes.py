@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recon.errors import InputError
+from recon.io.disk import regular
+from recon.io.parsing import parse_json
 
 __all__ = ["Keyframe", "keyframes_text", "read_keyframes"]
 
@@ -38,11 +40,11 @@ def keyframes_text(keyframes: Sequence[Keyframe]) -> str:
 def read_keyframes(path: Path) -> tuple[Keyframe, ...]:
     """At least two; anything else is an `InputError` that says which view is wrong."""
     try:
-        with path.open("rb") as file:
-            tree = json.loads(file.read(_MOST_BYTES))
+        with regular(path).open("rb") as file:
+            tree = parse_json(file.read(_MOST_BYTES))
     except OSError as error:
         raise InputError(f"{path} cannot be opened: {error.strerror}.", advice="Check the path.") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InputError(f"{path} is no JSON: {error}.", advice=_ADVICE) from error
     views = tree.get("views") if isinstance(tree, Mapping) and tree.get("format") == _FORMAT else None
     if not isinstance(views, list):

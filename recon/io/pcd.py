@@ -36,7 +36,7 @@ def read_pcd(path: Path) -> Float[np.ndarray, "p 3"]:
             return table.reshape(-1, 3)
     if form != "binary_compressed":
         raise ValueError(f"its data is {form!r}")
-    return _uncompressed(path, count)
+    return _uncompressed(path, header, count)
 
 
 def _header(start: bytes) -> dict[str, list[str]]:
@@ -71,9 +71,16 @@ def _columns(rows: np.ndarray) -> Float[np.ndarray, "p 3"]:
     return np.concatenate([rows[axis][:, :1] for axis in "xyz"], axis=1).astype(np.float64)
 
 
-def _uncompressed(path: Path, count: int) -> Float[np.ndarray, "p 3"]:
+def _uncompressed(path: Path, header: dict[str, list[str]], count: int) -> Float[np.ndarray, "p 3"]:
     import open3d as o3d
 
+    start = int(header["START"][0])
+    with path.open("rb") as file:
+        file.seek(start)
+        sizes = np.frombuffer(file.read(8), "<u4")
+    follow = path.stat().st_size - start - 8
+    if len(sizes) < 2 or int(sizes[0]) > follow or int(sizes[1]) != count * _row(header).itemsize:
+        raise ValueError(f"it is damaged: it says {count} points, and {max(follow, 0)} bytes of them follow")
     cloud = o3d.io.read_point_cloud(path, remove_nan_points=False, remove_infinite_points=False)
     if len(cloud.points) != count:
         raise ValueError(f"it is damaged: it says {count} points")

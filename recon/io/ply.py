@@ -73,7 +73,6 @@ def read_ply(path: Path) -> Gaussians:
     _check_names(path, header, rest)
     k = rest // 3 + 1
     names = _names(k)
-    _check_size(path, header)
     means, quats, log_scales = (np.empty((header.count, n), dtype=np.float32) for n in (3, 4, 3))
     logits, sh = np.empty(header.count, dtype=np.float32), np.empty((header.count, k, 3), dtype=np.float32)
     start = 0
@@ -123,18 +122,6 @@ def _check_names(path: Path, header: PlyHeader, rest: int) -> None:
         raise InputError(
             f"{path} has {rest} f_rest properties; spherical harmonics of degree 0 to 3 have 0, 9, 24 or 45.",
             advice="Export the splats again with spherical harmonics of degree 3 or lower.",
-        )
-
-
-def _check_size(path: Path, header: PlyHeader) -> None:
-    """Before anything is allocated: the file is as long as its header promises."""
-    available = path.stat().st_size - header.data_start
-    binary = header.format != "ascii"
-    needed = header.count * header.vertex.row.itemsize if binary else header.count * 2 * len(header.names) - 1
-    if needed > available:
-        raise InputError(
-            f"{path} is cut off: its header promises {header.count} splats, {needed} bytes, and {available} follow.",
-            advice="Copy or export the file again.",
         )
 
 

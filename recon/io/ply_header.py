@@ -9,11 +9,13 @@ from typing import Literal
 import numpy as np
 
 from recon.errors import InputError
+from recon.io.disk import regular
 
 __all__ = ["PlyElement", "PlyHeader", "read_header"]
 
 _LONGEST_HEADER = 1 << 16
 _MOST_VERTICES = 1 << 40
+_PIECE = 1 << 20
 _KINDS = {
     **{"char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2"},
     **{"ushort": "u2", "uint16": "u2", "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4"},
@@ -37,6 +39,10 @@ class PlyElement:
     @property
     def row(self) -> np.dtype:
         return np.dtype(list(zip(self.names, self.kinds, strict=True)))
+
+    def least_bytes(self, *, text: bool) -> int:
+        """Of a row: in text a digit and what divides it from the next; a list has its length at least."""
+        return 2 * (len(self.names) + self.has_lists) if text else self.row.itemsize + self.has_lists
 
 
 @dataclass(frozen=True)
@@ -78,9 +84,12 @@ class PlyHeader:
 
 
 def read_header(path: Path) -> PlyHeader:
-    """What the file holds and where its data starts; raises `InputError` where it is no PLY."""
+    """What the file holds and where its data starts; raises `InputError` where it is no PLY, or shorter than it says.
+
+    So whoever reads on may allocate what the header promises.
+    """
     try:
-        with path.open("rb") as file:
+        with regular(path).open("rb") as file:
             start = file.read(_LONGEST_HEADER)
     except OSError as error:
         raise InputError(f"{path} cannot be opened: {error.strerror}.", advice="Check the path.") from error
@@ -90,7 +99,31 @@ def read_header(path: Path) -> PlyHeader:
     newline = start.find(b"\n", end)
     if end < 0 or newline < 0:
         raise _damaged(path, "it has no end_header line")
-    return _parse(path, start[:end].decode("latin-1").splitlines(), newline + 1)
+    header = _parse(path, start[:end].decode("latin-1").splitlines(), newline + 1)
+    _check_size(path, header)
+    return header
+
+
+def _check_size(path: Path, header: PlyHeader) -> None:
+    rows = sum(element.count for element in header.elements)
+    promised = f"{header.count} vertices" + (f" and {header.faces} faces" if header.faces > 0 else "")
+    available = path.stat().st_size - header.data_start
+    text = header.format == "ascii"
+    needed = sum(element.count * element.least_bytes(text=text) for element in header.elements) - (text and rows > 0)
+    if needed > available:
+        raise _cut_off(path, f"{promised}, {needed} bytes at least, and {available} follow")
+    if text and (found := _lines_from(path, header.data_start, most=rows)) < rows:
+        raise _cut_off(path, f"{promised}, {rows} lines, and {found} follow")
+
+
+def _lines_from(path: Path, start: int, *, most: int) -> int:
+    """How many lines the file has after `start`, counted no further than `most`."""
+    lines, last = 0, b"\n"
+    with path.open("rb") as file:
+        file.seek(start)
+        while lines < most and (piece := file.read(_PIECE)):
+            lines, last = lines + piece.count(b"\n"), piece[-1:]
+    return min(lines + (last != b"\n"), most)
 
 
 def _parse(path: Path, lines: list[str], data_start: int) -> PlyHeader:
@@ -136,6 +169,10 @@ def _count(path: Path, text: str) -> int:
     if not text.isdecimal() or int(text) > _MOST_VERTICES:
         raise _damaged(path, f"it claims {text[:40]} elements")
     return int(text)
+
+
+def _cut_off(path: Path, what: str) -> InputError:
+    return InputError(f"{path} is cut off: its header promises {what}.", advice="Copy or export the file again.")
 
 
 def _damaged(path: Path, why: str) -> InputError:

@@ -6,7 +6,6 @@ spread evenly over its faces, the same ones each time.
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from recon.errors import InputError
+from recon.io.numpy_file import read_numpy
 from recon.io.pcd import read_pcd
 from recon.io.ply_header import read_header
 from recon.io.points import read_points
@@ -26,6 +26,8 @@ _TEXTS = (".xyz", ".txt", ".pts", ".csv")
 SUFFIXES = (".ply", ".pcd", *_TEXTS, ".npy", ".npz", *_MESHES)
 _ON_A_MESH = 20_000
 """Points spread over a mesh."""
+_FARTHEST = 1e12
+"""Of any unit: the Earth is 1e10 millimetres wide."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def read_clouds(path: Path) -> list[Cloud]:
     if suffix not in SUFFIXES:
         raise InputError(f"{path} is no point cloud that recon reads.", advice=f"It reads {', '.join(SUFFIXES)}.")
     if not path.is_file():
-        raise InputError(f"{path} does not exist.", advice="Check the path.")
+        raise InputError(f"{path} does not exist or is no file.", advice="Check the path.")
     try:
         if suffix in (".npy", ".npz"):
             return [_finite(rows) for rows in _arrays(path)]
@@ -54,23 +56,27 @@ def read_clouds(path: Path) -> list[Cloud]:
         if suffix == ".pcd":
             return [_finite(read_pcd(path))]
         return [_finite(_text(path)) if suffix in _TEXTS else _surface(path)]
-    except (OSError, ValueError, KeyError, EOFError, UnicodeDecodeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, IndexError, TypeError, OverflowError, EOFError) as error:
         raise InputError(f"{path} cannot be read as points: {error}.", advice="Copy or export it again.") from error
 
 
 def _finite(rows: np.ndarray, *, y_up: bool = False) -> Cloud:
     xyz = np.asarray(rows, dtype=np.float64)[:, :3]
     good = np.isfinite(xyz).all(axis=1)
-    return Cloud(xyz[good], int((~good).sum()), y_up)
+    return Cloud(_near(xyz[good]), int((~good).sum()), y_up)
+
+
+def _near(places: np.ndarray) -> np.ndarray:
+    """The same, if distances between them can be computed."""
+    farthest = float(np.abs(places).max(initial=0))
+    if farthest > _FARTHEST:
+        raise ValueError(f"it has a coordinate of {farthest:.0e}, and no thing is as far away as {_FARTHEST:.0e}")
+    return places
 
 
 def _arrays(path: Path) -> np.ndarray:
     """`[clouds, points, 3 or more]`"""
-    if path.suffix.lower() == ".npz":
-        with np.load(path, allow_pickle=False) as file:
-            array = file["points" if "points" in file.files else file.files[0]]
-    else:
-        array = np.load(path, allow_pickle=False)
+    array = read_numpy(path, lambda names: "points" if "points" in names else names[0])
     if array.dtype.kind not in "fiu" or array.ndim not in (2, 3) or array.shape[-1] < 3:
         raise ValueError(f"it holds {array.dtype} of shape {array.shape}, not [points, 3] or [clouds, points, 3]")
     return array if array.ndim == 3 else array[None]
@@ -81,7 +87,7 @@ def _ply(path: Path) -> Cloud:
     if header.faces > 0:
         return _surface(path)
     xyz = read_points(path).xyz.numpy()
-    return Cloud(xyz, header.count - len(xyz))
+    return Cloud(_near(xyz), header.count - len(xyz))
 
 
 def _text(path: Path) -> np.ndarray:
@@ -113,7 +119,7 @@ def _surface(path: Path) -> Cloud:
     if len(faces) == 0:
         return _finite(np.asarray(getattr(mesh, "vertices", np.zeros((0, 3)))), y_up=y_up)
     corners = np.asarray(mesh.vertices, dtype=np.float64)[faces]
-    return _finite(_spread(corners[np.isfinite(corners).all(axis=(1, 2))]), y_up=y_up)
+    return _finite(_spread(_near(corners[np.isfinite(corners).all(axis=(1, 2))])), y_up=y_up)
 
 
 def _spread(corners: Float[np.ndarray, "f 3 3"]) -> Float[np.ndarray, "p 3"]:

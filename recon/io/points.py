@@ -31,8 +31,6 @@ def read_points(path: Path) -> Points:
             data = file.read(header.count * row.itemsize)
             vertices = np.frombuffer(data[: len(data) // row.itemsize * row.itemsize], dtype=row)
             columns = {name: vertices[name] for name in names}
-    if len(columns["x"]) < header.count:
-        raise InputError(f"{path} is cut short: it says {header.count} points.", advice="Copy or export it again.")
     xyz = np.stack([columns[axis] for axis in "xyz"], axis=-1).astype(np.float64)
     rgb = _colours(columns, dict(zip(names, kinds, strict=True)), len(xyz))
     finite = np.isfinite(xyz).all(axis=1)

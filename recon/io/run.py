@@ -18,7 +18,6 @@ import fcntl
 import json
 import os
 import shutil
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from torch import Tensor
 from recon.errors import InputError, RunError
 from recon.io.checkpoint import forget_checkpoint, has_checkpoint, load_checkpoint, save_checkpoint
 from recon.io.disk import write_whole
+from recon.io.parsing import parse_json, parse_toml
 from recon.io.settings import to_toml
 
 __all__ = ["MetricsLog", "Run", "trained_already"]
@@ -122,7 +122,7 @@ class Run:
 
     def read_config(self) -> dict[str, Any]:
         try:
-            return tomllib.loads(self.config_file.read_text(encoding="utf-8"))
+            return parse_toml(self.config_file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise RunError(
                 f"{self.config_file} cannot be read: {error}.", advice="Mend the file or train again."
@@ -158,7 +158,7 @@ class Run:
         records = []
         for line in self.metrics_file.read_text(encoding="utf-8", errors="replace").splitlines():
             with contextlib.suppress(ValueError):
-                records.append(json.loads(line))
+                records.append(parse_json(line))
         return [record for record in records if _is_record(record)]
 
     def sfm_to_fill(self) -> Path:

@@ -17,6 +17,7 @@ import torch
 from recon.errors import RunError
 from recon.io.described import Described, KeptView, check_described, check_numbers
 from recon.io.disk import cause_of, unwritable, write_whole
+from recon.io.parsing import parse_json
 from recon.io.settings import from_plain
 from recon.io.tensors import tensors_from, tensors_to_bytes
 from recon.types import Cameras, Picture, Points, Reconstruction, Scene, View
@@ -118,7 +119,7 @@ def _view(kept: KeptView) -> View:
 def _read(folder: Path) -> tuple[Described, dict[str, torch.Tensor]]:
     file = folder / "scene.json"
     try:
-        plain = json.loads(file.read_text(encoding="utf-8"))
+        plain = parse_json(file.read_text(encoding="utf-8"))
         described = from_plain(Described, plain, where=f"{file} is not whole: it")
         check_described(described)
         file = folder / "tensors.safetensors"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import reprlib
 import types
 import typing
 from collections.abc import Mapping
@@ -30,6 +31,9 @@ _LEAVES: dict[type, tuple[tuple[type, ...], str]] = {
     Path: ((str,), "a path"),
 }
 """What may stand in a file for each type, and its name."""
+_SHORT = reprlib.Repr()
+"""Values as Python writes them, but little of long or deep ones."""
+_SHORT.maxstring = _SHORT.maxother = 60
 _MEND = "Put the file back as it was, or train anew into another --output."
 
 
@@ -166,8 +170,7 @@ def _hints(kind: Any) -> dict[str, Any]:
 
 
 def _wrong(where: str, plain: Any, wanted: str) -> RunError:
-    shown = repr(plain)
-    return RunError(f"{where} is {shown if len(shown) < 60 else shown[:57] + '...'}, not {wanted}.", advice=_MEND)
+    return RunError(f"{where} is {_SHORT.repr(plain)}, not {wanted}.", advice=_MEND)
 
 
 def _unknown(where: str, what: str) -> RunError:

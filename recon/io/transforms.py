@@ -7,7 +7,6 @@ and is already in the numbers, so nothing is done with it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -20,7 +19,9 @@ from jaxtyping import Float
 from recon.errors import InputError
 from recon.geometry import average_up, invert_similarity, similarity
 from recon.io.masks import find_mask, mask_folders
+from recon.io.parsing import parse_json
 from recon.io.photos import inspect_all, reason_of
+from recon.io.plausible import check_camera
 from recon.io.points import read_points
 from recon.io.transforms_lens import read_lens
 from recon.types import LeftOut, Points, Reconstruction, View
@@ -91,8 +92,8 @@ def _file_in(path: Path) -> Path:
 
 def _read_json(path: Path) -> Mapping[str, object]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as error:  # also bytes that are no text
+        content = parse_json(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:  # also bytes that are no text
         raise InputError(f"{path} is not JSON, or is cut short: {error}.", advice="Export it again.") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.", advice="Check its permissions.") from error
@@ -166,21 +167,26 @@ def _views(frames: list[_Frame], folder: Path, left_out: list[LeftOut]) -> list[
                 raise file
             lens = read_lens(frame.keys, frame.everywhere, file.upright_size)
             cam_from_input = _pose(frame.keys.get("transform_matrix"))
+            check_camera(lens, cam_from_input)
         except InputError as error:
             left_out.append(LeftOut(frame.name, reason_of(error, frame.path)))
             continue
-        mask = _mask(frame, folder)
+        mask = _mask(frame, folder, left_out)
         views.append(View(frame.name, frame.path, lens, cam_from_input, frame.split, mask))
     return views
 
 
-def _mask(frame: _Frame, folder: Path) -> Path | None:
+def _mask(frame: _Frame, folder: Path, left_out: list[LeftOut]) -> Path | None:
+    """Of the frame; one that is named and cannot be used is named among what was left out, its photo counts whole."""
     said = frame.keys.get("mask_path")
-    if not isinstance(said, str):
+    if said is None:
         return find_mask(frame.name, mask_folders(folder)[:1]) if (folder / "masks").is_dir() else None
     try:
+        if not isinstance(said, str):
+            raise InputError("is no text.")
         return _picture(folder, said)
-    except InputError:
+    except InputError as error:
+        left_out.append(LeftOut(str(said)[:80] or "mask_path", f"(a mask of {frame.name}) {error.message}"))
         return None
 
 
@@ -188,7 +194,7 @@ def _pose(matrix: object) -> Float[np.ndarray, "4 4"]:
     """cam_from_input of an OpenGL camera-to-world matrix, 4x4 or without its last row."""
     try:
         given = np.array(matrix, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError("has a transform_matrix that is no matrix of numbers.") from error
     if given.shape not in ((4, 4), (3, 4)):
         raise InputError(f"has a transform_matrix of shape {'x'.join(map(str, given.shape))}, not 4x4.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Mapping
 
 from recon.errors import InputError
@@ -14,6 +15,9 @@ __all__ = ["read_lens"]
 _MODELS = {"PINHOLE": "OPENCV", "SIMPLE_PINHOLE": "OPENCV", "SIMPLE_RADIAL": "OPENCV", "RADIAL": "OPENCV"}
 _MODELS |= {"OPENCV": "OPENCV", "PERSPECTIVE": "OPENCV", "FULL_OPENCV": "FULL_OPENCV"}
 _MODELS |= {"OPENCV_FISHEYE": "OPENCV_FISHEYE", "FISHEYE": "OPENCV_FISHEYE"}
+
+_LARGEST = 1e9
+"""Pixels, radians or coefficients."""
 
 
 def read_lens(frame: Mapping[str, object], everywhere: Mapping[str, object], size: tuple[int, int]) -> Lens:
@@ -79,6 +83,8 @@ def _model(keys: Mapping[str, object]) -> str:
 
 def _number(keys: Mapping[str, object], name: str, otherwise: float) -> float:
     value = keys.get(name, otherwise)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InputError(f"{name} is {value!r}, not a number.", advice=f"Correct {name}.")
-    return float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST:  # no NaN
+        return float(value)
+    raise InputError(
+        f"{name} is {reprlib.repr(value)}, not a number of at most {_LARGEST:g}.", advice=f"Correct {name}."
+    )

@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from recon.errors import InputError
 from recon.geometry import similarity
+from recon.io.ply_header import read_header
 from recon.mesh.comparing import Shape
 from recon.mesh.mesh import Mesh
 
@@ -63,7 +64,11 @@ def read_shape(path: Path) -> Shape:
     import trimesh
 
     if not path.is_file():
-        raise InputError(f"{path} does not exist.", advice="Pass a mesh or point cloud: .ply, .glb, .obj, .stl.")
+        raise InputError(
+            f"{path} does not exist or is no file.", advice="Pass a mesh or point cloud: .ply, .glb, .obj, .stl."
+        )
+    if path.suffix.lower() == ".ply":
+        read_header(path)  # trimesh takes less than was promised
     try:
         loaded = trimesh.load(path, process=False)
         if isinstance(loaded, trimesh.Scene):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from recon.io.parsing import parse_json
 from recon.types import Points
 
 __all__ = ["Attempt", "Placed", "PosesResult", "read_result", "write_result"]
@@ -56,7 +57,7 @@ def write_result(folder: Path, result: PosesResult, points: Points) -> None:
 
 
 def read_result(folder: Path) -> tuple[PosesResult, Points]:
-    values = json.loads((folder / "poses.json").read_text())
+    values = parse_json((folder / "poses.json").read_text())
     values["placed"] = tuple(_placed(**placed) for placed in values["placed"])
     values["attempts"] = tuple(Attempt(**attempt) for attempt in values["attempts"])
     values["left_out"] = tuple((name, reason) for name, reason in values["left_out"])

@@ -7,7 +7,6 @@ they need a decompressor (LZFSE) that no well-kept package brings.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from recon.errors import InputError
 from recon.geometry import rotation_from_quaternion, similarity
 from recon.io.depth_file import MILLIMETRES, find_depth
 from recon.io.order import natural_key
+from recon.io.parsing import parse_json
 from recon.io.rgbd.recording import DepthFile, Frame, Recording
 from recon.types import LeftOut, Lens
 
@@ -55,8 +55,8 @@ def read_record3d(folder: Path) -> Recording:
 
 def _metadata(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
+        content = parse_json(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} is not JSON, or is cut short: {error}.", advice=_AGAIN) from error
     if not isinstance(content, dict):
         raise InputError(f"{path} is not what Record3D writes.", advice=_AGAIN)
@@ -66,7 +66,7 @@ def _metadata(path: Path) -> dict[str, Any]:
 def _numbers(metadata: dict[str, Any], key: str, folder: Path, shape: tuple[int | None, ...]) -> np.ndarray:
     try:
         values = np.array(metadata[key], dtype=np.float64)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{folder / 'metadata.json'} has no {key} of numbers.", advice=_AGAIN) from error
     if values.ndim != len(shape) or any(
         want not in (None, size) for want, size in zip(shape, values.shape, strict=True)

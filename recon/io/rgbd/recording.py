@@ -11,8 +11,10 @@ from jaxtyping import Float
 
 from recon.errors import InputError
 from recon.geometry import average_up, invert_similarity
+from recon.io.disk import regular
 from recon.io.lens import scaled
 from recon.io.photos import inspect_all, reason_of
+from recon.io.plausible import check_camera
 from recon.types import LeftOut, Lens, Reconstruction, View
 
 __all__ = ["MOST_FRAMES", "DepthFile", "Frame", "Recording", "inside", "numbers", "read_lines", "rigid"]
@@ -81,10 +83,12 @@ class Recording:
                 if isinstance(file, InputError):
                     raise file
                 lens = scaled(frame.lens, file.upright_size)
+                cam_from_input = invert_similarity(frame.input_from_cam)
+                check_camera(lens, cam_from_input)
             except InputError as error:
                 left_out.append(LeftOut(frame.name, reason_of(error, path)))
                 continue
-            views.append(View(frame.name, path, lens, invert_similarity(frame.input_from_cam)))
+            views.append(View(frame.name, path, lens, cam_from_input))
             kept.append(replace(frame, lens=lens))
         if len(views) == 0:
             listed = "; ".join(f"{file.name} {file.reason}" for file in left_out[:3])
@@ -111,7 +115,7 @@ def inside(folder: Path, said: str) -> Path:
 def read_lines(path: Path, columns: int) -> list[list[str]]:
     """The words of each line of a table, at least so many; what begins with # is left out."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = regular(path).read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.", advice="Export the recording again.") from error
     except ValueError as error:

@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from recon.errors import InputError
 from recon.io.depth_file import MILLIMETRES
+from recon.io.disk import regular
 from recon.io.order import natural_key
 from recon.io.rgbd.recording import DepthFile, Frame, Recording, numbers, read_lines, rigid
 from recon.types import LeftOut, Lens
@@ -82,7 +83,7 @@ def _size(pictures: list[Path]) -> tuple[int, int]:
 
     for path in pictures:
         try:
-            with Image.open(path) as image:
+            with Image.open(regular(path)) as image:
                 return image.size
         except OSError:
             continue

@@ -113,7 +113,7 @@ def _rounded(shares: Float[np.ndarray, "g 3"], bits: tuple[int, int, int]) -> UI
 def _tables(
     path: Path, header: PlyHeader
 ) -> tuple[Float[np.ndarray, "c 18"], UInt32[np.ndarray, "g 4"], UInt8[np.ndarray, "g rest"]]:
-    """The three elements, checked against the file's size before anything is allocated."""
+    """The three elements."""
     elements = {element.name: element for element in header.elements}
     chunk, vertex, sh = elements["chunk"], elements["vertex"], elements.get("sh")
     names = [f"f_rest_{i}" for i in range(len(sh.names))] if sh is not None else []
@@ -131,9 +131,6 @@ def _tables(
         raise damaged(path, "its elements are not those of a compressed PLY")
     width = len(chunk.names)
     sizes = [chunk.count * width * 4, vertex.count * 16, vertex.count * len(names)]
-    available = path.stat().st_size - header.data_start
-    if sum(sizes) > available:
-        raise damaged(path, f"it promises {vertex.count} splats, {sum(sizes)} bytes, and {available} follow")
     with path.open("rb") as file:
         file.seek(header.data_start)
         chunks, words, bytes_ = (file.read(size) for size in sizes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from recon.errors import InputError
+from recon.io.disk import regular
 
 __all__ = ["MOST_SPLATS", "check_unpacked", "damaged", "read_file"]
 
@@ -22,7 +23,7 @@ def damaged(path: Path, why: str) -> InputError:
 def read_file(path: Path) -> bytes:
     """All of it; a file that cannot be opened is an `InputError`."""
     try:
-        return path.read_bytes()
+        return regular(path).read_bytes()
     except OSError as error:
         raise InputError(f"{path} cannot be opened: {error.strerror}.", advice="Check the path.") from error
 

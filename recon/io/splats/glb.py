@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from recon.io.parsing import parse_json
 from recon.io.splats.damage import MOST_SPLATS, damaged
 
 __all__ = ["Glb", "pack_glb", "unpack_glb"]
@@ -75,8 +76,8 @@ def unpack_glb(path: Path, data: bytes) -> Glb:
         chunks.setdefault(kind, data[at : at + size])
         at += size
     try:
-        tree = json.loads(chunks.get(_JSON, b"").decode("utf-8"))
-    except (ValueError, RecursionError):
+        tree = parse_json(chunks.get(_JSON, b"").decode("utf-8"))
+    except ValueError:
         raise damaged(path, "its JSON cannot be read") from None
     if not isinstance(tree, dict):
         raise damaged(path, "its JSON is no object")

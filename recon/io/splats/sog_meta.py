@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from recon.io.frames import FRAMES, FrameName
+from recon.io.parsing import parse_json
 from recon.io.splats.damage import MOST_SPLATS, check_unpacked, damaged
 
 __all__ = ["MOST_JSON", "Fetch", "SogMeta"]
@@ -31,8 +31,8 @@ class SogMeta:
     def __init__(self, path: Path, fetch: Fetch) -> None:
         self._path, self._fetch = path, fetch
         try:
-            tree = json.loads(fetch("meta.json", MOST_JSON).decode("utf-8"))
-        except (ValueError, RecursionError):
+            tree = parse_json(fetch("meta.json", MOST_JSON).decode("utf-8"))
+        except ValueError:
             raise damaged(path, "its meta.json cannot be read") from None
         if not isinstance(tree, dict):
             raise damaged(path, "its meta.json is no object")

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from recon.errors import InputError
+from recon.io.disk import regular
 from recon.io.splats.arrays import gaussians_from
 from recon.io.splats.asset import SplatAsset
 from recon.io.splats.coding import logits_of_bytes, restore_largest
@@ -28,7 +29,7 @@ _BROKEN = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib
 def is_sog(path: Path) -> bool:
     """Whether a `.json` is the description of a SOG rather than of cameras."""
     try:
-        with path.open("rb") as file:
+        with regular(path).open("rb") as file:
             return b'"means"' in file.read(MOST_JSON)
     except OSError:
         return False
@@ -39,7 +40,7 @@ def read_sog(path: Path) -> SplatAsset:
     if path.suffix.lower() == ".json":
         return _read(path, _beside(path))
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(regular(path)) as archive:
             return _read(path, _inside(path, archive))
     except _BROKEN as error:
         raise damaged(path, f"its zip archive is broken ({error})") from None
@@ -49,7 +50,7 @@ def _beside(path: Path) -> Fetch:
     def fetch(name: str, most: int) -> bytes:
         file = path if name == "meta.json" else path.with_name(name)
         try:
-            with file.open("rb") as opened:
+            with regular(file).open("rb") as opened:
                 data = opened.read(most + 1)
         except (OSError, ValueError):
             raise InputError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +9,7 @@ from typing import Any, Literal
 from torch import nn
 
 from recon.errors import InputError, MissingDependencyError
+from recon.io.parsing import parse_json
 from recon.priors.reading import in_words, quietly
 from recon.priors.weights import weights_folder
 
@@ -65,7 +65,7 @@ def load_network(name: str | Path) -> LoadedNetwork:
 
 def _config(folder: Path) -> dict[str, Any]:
     try:
-        config = json.loads((folder / "config.json").read_text())
+        config = parse_json((folder / "config.json").read_text())
         (kind,) = config["architectures"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(

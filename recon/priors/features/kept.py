@@ -12,6 +12,7 @@ from torch import Tensor
 
 from recon.errors import InputError, RunError
 from recon.io.disk import write_whole
+from recon.io.parsing import parse_json
 from recon.io.tensors import check_tensors, tensors_from, tensors_to_bytes
 from recon.types import Gaussians
 
@@ -63,7 +64,7 @@ def read_features(folder: Path) -> KeptFeatures:
     """What `write_features` wrote; raises `RunError` where that is not there or damaged."""
     again = f"Make them again: recon features RUN --output {folder}."
     try:
-        described = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
+        described = parse_json((folder / _DESCRIPTION).read_text(encoding="utf-8"))
         tensors = tensors_from((folder / _FILE).read_bytes())
     except FileNotFoundError as error:
         raise RunError(f"{folder} holds no features: it has no {Path(error.filename).name}.", advice=again) from error

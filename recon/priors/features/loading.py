@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from recon.errors import InputError, MissingDependencyError
+from recon.io.parsing import parse_json
 from recon.priors.features.preparation import Preparation, read_preparation
 from recon.priors.features.towers import KINDS, Tower
 from recon.priors.reading import in_words, quietly
@@ -77,7 +77,7 @@ def load_network(name: str) -> Loaded:
 
 def _tower_of(folder: Path) -> Tower:
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = parse_json((folder / "config.json").read_text(encoding="utf-8"))
         kind = str(config["model_type"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(

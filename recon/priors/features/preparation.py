@@ -5,7 +5,6 @@ Processors cut photos to a square; here all of a photo is wanted: resized by the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from recon.errors import InputError
+from recon.io.parsing import parse_json
 
 __all__ = ["Preparation", "read_preparation"]
 
@@ -72,7 +72,7 @@ def read_preparation(folder: Path) -> Preparation:
     """What the processor's file in a folder of weights says; raises `InputError` where it says nothing known."""
     path = folder / _FILE
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
+        said = parse_json(path.read_text(encoding="utf-8"))
         kind = _kind_of(said)
         if kind not in _DEFAULTS:
             raise InputError(

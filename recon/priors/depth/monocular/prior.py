@@ -11,6 +11,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from recon.errors import InputError
+from recon.io.disk import regular
 from recon.io.tensors import check_tensors, tensors_from
 from recon.priors.depth.monocular.network import STRIDE, DepthNetwork
 from recon.priors.depth.pretrained import over_white
@@ -56,7 +57,7 @@ def load_depth_network(weights: Path) -> DepthNetwork:
     """The network with those weights, ready to look."""
     net = DepthNetwork()
     try:
-        tensors = {name: value.float() for name, value in tensors_from(weights.read_bytes()).items()}
+        tensors = {name: value.float() for name, value in tensors_from(regular(weights).read_bytes()).items()}
         check_tensors(tensors, {name: (value.dtype, tuple(value.shape)) for name, value in net.state_dict().items()})
         net.load_state_dict(tensors)
     except (OSError, ValueError, RuntimeError) as error:
