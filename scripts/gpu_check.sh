@@ -17,6 +17,7 @@ out=$(mkdir -p "${OUT:-runs/gpu_check}" && cd "${OUT:-runs/gpu_check}" && pwd)
 build=$root/build/gpu_check_$device
 summary=$out/summary.md
 failed=0
+nine_minutes=530 # and some seconds to write what was found
 printf '# recon on this machine, %s\n\n| part | result | seconds |\n|---|---|---|\n' "$(date -u +%FT%TZ)" >"$summary"
 
 finish() {
@@ -30,9 +31,15 @@ note() { # note PART RESULT SECONDS
   printf -- '--- %s: %s (%s s)\n' "$1" "$2" "$3"
 }
 
-part() { # part NAME LIMIT COMMAND...: run within LIMIT seconds; the output to NAME.log
-  local name=$1 limit=$2 code=0 began=$SECONDS
+part() { # part NAME LIMIT COMMAND...: run within LIMIT seconds and the nine minutes; the output to NAME.log
+  local name=$1 limit=$2 code=0 began=$SECONDS left=$((nine_minutes - SECONDS))
   shift 2
+  if [ "$left" -lt "$limit" ]; then limit=$left; fi
+  if [ "$limit" -lt 5 ]; then
+    note "$name" "left out: the nine minutes are over" 0
+    failed=1
+    return 1
+  fi
   timeout --kill-after=10 "$limit" "$@" >"$out/$name.log" 2>&1 || code=$?
   case $code in
     0) note "$name" "ok" $((SECONDS - began)) ;;
@@ -115,15 +122,8 @@ checked=()
 if has beartype; then checked=(--jaxtyping-packages=recon,beartype.beartype); fi
 part tests 100 "$python" -m pytest -q -o addopts= -p no:cacheprovider -ra "${checked[@]}" -m "$marks" "${tests[@]}"
 
-# --- right, under the sanitizers, and fast ------------------------------------------------------------------------------
+# --- right, and fast -----------------------------------------------------------------------------------------------------
 part checks 60 "$python" -m recon.bench --checks --device "$device" --markdown "$out/checks.md"
-if [ "$device" != cpu ] && command -v compute-sanitizer >/dev/null; then
-  for tool in memcheck racecheck; do
-    part "$tool" 45 compute-sanitizer --tool "$tool" --error-exitcode 9 "$python" -m recon.bench --checks --device cuda
-  done
-else
-  note sanitizer "not available: $([ "$device" = cpu ] && echo "no GPU" || echo "compute-sanitizer is not here")" 0
-fi
 bench() { # bench NAME LIMIT OPTIONS...
   local name=$1 limit=$2
   shift 2
@@ -145,5 +145,14 @@ if has PIL; then
   bench training 60 --scene "$scene" --seconds "$([ "$device" = cpu ] && echo 10 || echo 30)"
 else
   note training "not available: reading photos needs Pillow, which is not here" 0
+fi
+
+# --- under the sanitizers: last, as they may take what is left ----------------------------------------------------------
+if [ "$device" != cpu ] && command -v compute-sanitizer >/dev/null; then
+  for tool in memcheck racecheck; do
+    part "$tool" 45 compute-sanitizer --tool "$tool" --error-exitcode 9 "$python" -m recon.bench --checks --device cuda
+  done
+else
+  note sanitizer "not available: $([ "$device" = cpu ] && echo "no GPU" || echo "compute-sanitizer is not here")" 0
 fi
 exit "$failed"

@@ -151,6 +151,10 @@ class _Operations(TorchDispatchMode):
         super().__init__()
         self._gpu = gpu
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # it would be imported first, for seconds
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         gpu, kwargs = self._gpu, kwargs or {}
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
@@ -162,7 +166,7 @@ class _Operations(TorchDispatchMode):
         held = {_key(tensor) for tensor in tensors}
         for leaf in tree_leaves(result):
             if isinstance(leaf, Tensor) and _key(leaf) not in held:
-                gpu._mark(leaf, bool(there) or (not tensors and _asked_by_autograd()))
+                gpu._mark(leaf, len(there) > 0)
         return result
 
     def _judge(self, func: Any, name: str, args: Any, kwargs: Any, tensors: list[Tensor]) -> None:
@@ -264,14 +268,6 @@ def _storage(tensor: Tensor) -> torch.UntypedStorage:
 
 def _key(tensor: Tensor) -> int:
     return _storage(tensor)._cdata
-
-
-def _asked_by_autograd() -> bool:
-    """Whether autograd itself makes what is being made: zeros in place of a gradient that nobody gave."""
-    frame = sys._getframe(2)
-    while frame is not None and "/torch/" in frame.f_code.co_filename:
-        frame = frame.f_back
-    return frame is not None and frame.f_code.co_name in ("_backward", "_grad")
 
 
 def _line_of_recon() -> str:

@@ -14,7 +14,6 @@ from small_fields import MODELS, SMALL
 
 from recon.models import ClassicNerfConfig, GaussianConfig, NerfConfig, build_model
 from recon.models.gaussians import AdaptiveDensity, GaussianModel, Mcmc
-from recon.models.gaussians.config import SurfaceTerms
 from recon.ops.device import gpu_kernels
 from recon.priors.depth.stereo import StereoDepth
 from recon.sampling import Sampler
@@ -169,14 +168,14 @@ def test_a_step_of_gaussians_waits_for_nothing(gpu, room, pretended):
     [
         {"density": Mcmc(refinements=1, start=0.0), "antialiased": True},
         {"density": AdaptiveDensity(refinements=1, start=0.0, gradient=1e-9, resets=0), "exposure": True},
-        {"density": Mcmc(refinements=0), "surface": True, "surface_terms": SurfaceTerms(start=0.0)},
+        {"density": Mcmc(refinements=0)},
     ],
-    ids=["mcmc", "adaptive", "surface-and-depth"],
+    ids=["mcmc", "adaptive", "depth"],
 )
 def test_gaussians_learn_there_whatever_is_asked_of_them(gpu, room, pretended, options, monkeypatch):
     monkeypatch.setattr("recon.models.gaussians.density._LEAST_STEPS", 1)
     scene = room.scene()
-    if "surface" in options:
+    if len(options) == 1:
         flat = DepthMap(torch.full((48, 64), 0.3), torch.ones(48, 64), "scene")
         scene = replace(scene, depths=dict.fromkeys(scene.train, flat))
     with pretended.on():
