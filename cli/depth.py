@@ -24,7 +24,7 @@ from recon.io.disk import whole
 from recon.io.rgbd import is_recording
 from recon.io.run import Run
 from recon.io.scene import load_scene
-from recon.priors.depth import DepthName, depth_prior
+from recon.priors.depth import DepthName, depth_prior, require_source
 from recon.priors.depth.known import known_depths
 from recon.priors.scores import DepthScores, score_at_points, score_depth
 from recon.sfm.config import PosesConfig
@@ -76,6 +76,8 @@ def run(options: Options, console: Console) -> dict[str, Any]:
         raise InputError(
             f"{options.truth} is no folder of depth maps.", advice="Pass one with --truth, or leave it out."
         )
+    if options.method is not None:
+        require_source(options.method, options.depth_from)
     reconstruction, scene = _posed(options, console)
     recorded = _recorded(options.images)
     method = options.method or ("stereo" if recorded is None else "sensor")

@@ -13,13 +13,13 @@ from recon.errors import InputError
 from recon.io.rgbd import is_recording
 from recon.models import ClassicNerfConfig, GaussianConfig, ModelConfig, NerfConfig
 from recon.models.gaussians import Mcmc
-from recon.priors.depth import DepthName, depth_prior
+from recon.priors.depth import DepthName, depth_prior, require_source
 from recon.priors.depth.kept_maps import kept_maps
 from recon.priors.depth.known import known_depths
 from recon.priors.seeding import points_of_depths
 from recon.types import DepthMap, Points, Reconstruction, Scene
 
-__all__ = ["ToGuide", "guided", "require_guidable"]
+__all__ = ["ToGuide", "guided", "require_depth", "require_guidable"]
 
 _NAMED = 8
 """At most so many photos without depth are listed."""
@@ -69,6 +69,12 @@ def _why_not(model: ModelConfig) -> InputError | None:
             return InputError("nerf-classic learns nothing from --depth.", advice="Leave it out, or train nerf.")
         case _:
             assert_never(model)
+
+
+def require_depth(options: ToGuide) -> None:
+    """Raise `InputError` where what --depth needs is missing, as far as that is known without poses."""
+    if options.depth not in (None, "none"):
+        require_source(options.depth, options.depth_from)
 
 
 def guided(

@@ -10,7 +10,7 @@ from recon.cli.afterwards import Afterwards
 from recon.cli.console import Console
 from recon.cli.duration import Deadline
 from recon.cli.fingerprint import fingerprint
-from recon.cli.guiding import guided
+from recon.cli.guiding import guided, require_depth
 from recon.cli.interruption import Interruption
 from recon.cli.kept import read_kept
 from recon.cli.opening import posed_again, scene_with_photos
@@ -50,6 +50,7 @@ def prepare(run: Run, kept: dict[str, Any], options: Options, deadline: Deadline
     """
     if "scene" in kept:
         return _prepared_again(run, options, console)
+    require_depth(options)
     posed = posed_photos(options, run.sfm_to_fill(), deadline, console)
     image_size = options.image_size
     if image_size is None:

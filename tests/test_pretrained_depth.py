@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from command_line import Said, refusal
 from hub import Hub, serving
 from room import InMemory, Room
 
@@ -165,6 +166,20 @@ def test_the_background_of_a_cut_out_thing_has_no_depth(depth_anything: Path, ro
 def test_missing_weights_say_how_to_get_them(room: Room) -> None:
     with pytest.raises(InputError, match="recon weights get depth-anything-v2-small"):
         depth_prior("pretrained", Reconstruction((), room.points), source=None)
+
+
+@pytest.mark.parametrize("command", ["train", "depth"])
+def test_missing_weights_are_missed_before_photos_are_posed(
+    command: str, room: Room, tmp_path: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECON_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "weights"))
+    photos = room.write_photos(tmp_path / "room")
+    given = ("train", "--images", photos, "--depth") if command == "train" else ("depth", photos, "--method")
+    said = refusal(capsys, *given, "pretrained", "--output", tmp_path / "out")
+    assert "99 MB" in said
+    assert "recon weights get depth-anything-v2-small" in said
+    assert "photos " not in said.split("The weights")[0]  # no stage was begun
 
 
 def test_a_network_of_another_kind_is_named(tmp_path: Path) -> None:

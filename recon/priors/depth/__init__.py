@@ -8,10 +8,12 @@ from typing import Literal, assert_never
 from recon.priors.protocols import DepthPrior
 from recon.types import Reconstruction
 
-__all__ = ["DepthName", "depth_prior"]
+__all__ = ["DepthName", "depth_prior", "require_source"]
 
 DepthName = Literal["monocular", "stereo", "pretrained", "sensor"]
 """The names that `recon depth --method` and `recon train --depth` take."""
+
+_PRETRAINED = "depth-anything-v2-small"
 
 
 def depth_prior(
@@ -30,7 +32,7 @@ def depth_prior(
         case "pretrained":
             from recon.priors.depth.pretrained import PretrainedDepth
 
-            return PretrainedDepth(source or "depth-anything-v2-small")
+            return PretrainedDepth(source or _PRETRAINED)
         case "stereo":
             from recon.priors.depth.stereo import StereoDepth
 
@@ -41,3 +43,11 @@ def depth_prior(
             return SensorDepth.of(source, reconstruction)
         case _:
             assert_never(name)
+
+
+def require_source(name: DepthName, source: Path | None) -> None:
+    """Raise `InputError` where weights of others are not there: to be called before anything that takes long."""
+    if name == "pretrained":
+        from recon.priors.weights import weights_folder
+
+        weights_folder(source or _PRETRAINED)
