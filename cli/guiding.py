@@ -13,6 +13,7 @@ from recon.errors import InputError
 from recon.io.rgbd import is_recording
 from recon.models import ClassicNerfConfig, GaussianConfig, ModelConfig, NerfConfig
 from recon.models.gaussians import Mcmc
+from recon.priors.backdrop import backdrop
 from recon.priors.depth import DepthName, depth_prior, require_source
 from recon.priors.depth.kept_maps import kept_maps
 from recon.priors.depth.known import known_depths
@@ -115,14 +116,25 @@ def guided(
         stage.result = f"{known:.0%} of {len(depths)} photos known"
         scene = replace(scene, depths=depths)
         if isinstance(options.model, GaussianConfig):  # they start from points; a field is everywhere
-            count = round(options.model.depth_terms.points * options.model.max_gaussians)
-            found = points_of_depths(depths, scene.cameras, scene.images, count=count, seed=options.seed)
-            points = Points(torch.cat([scene.points.xyz, found.xyz]), torch.cat([scene.points.rgb, found.rgb]))
-            scene = replace(scene, points=points)
-            stage.result += f", {len(found)} points to start from"
+            scene, count = _started(scene, options)
+            stage.result += f", {count} points to start from"
     for message in left_out[:_NAMED]:
         console.warn(message)
     return scene
+
+
+def _started(scene: Scene, options: ToGuide) -> tuple[Scene, int]:
+    """The scene with points on its depth, and a backdrop behind them; how many are on the depth."""
+    assert isinstance(options.model, GaussianConfig)
+    terms, most = options.model.depth_terms, options.model.max_gaussians
+    on = points_of_depths(
+        scene.depths, scene.cameras, scene.images, count=round(terms.points * most), seed=options.seed
+    )
+    around = 0 if scene.transparent else round(terms.backdrop * most)  # nothing is behind what was cut out
+    behind = backdrop(on, scene.cameras[list(scene.train)], count=around, seed=options.seed)
+    parts = (scene.points, on, behind)
+    points = Points(torch.cat([part.xyz for part in parts]), torch.cat([part.rgb for part in parts]))
+    return replace(scene, points=points), len(on)
 
 
 def _is_known(depth: DepthMap | InputError, left_out: list[str]) -> TypeGuard[DepthMap]:

@@ -18,10 +18,11 @@ from recon.io.posed import find_posed
 from recon.models import GaussianConfig, build_model
 from recon.models.gaussians import DepthTerms
 from recon.models.gaussians.depth_guide import guidance
+from recon.priors.backdrop import backdrop
 from recon.priors.seeding import points_of_depths
 from recon.sampling import Sampler
 from recon.training import TrainConfig, TrainState, train
-from recon.types import Batch, DepthMap, Scene
+from recon.types import Batch, Cameras, DepthMap, Points, Scene
 
 TERMS = DepthTerms()
 
@@ -95,6 +96,32 @@ def test_points_of_depths_lie_on_the_surfaces_in_their_colours(room: Room) -> No
     nearest = torch.cdist(points.xyz, room.points.xyz).min(dim=1)
     same = (room.points.rgb[nearest.indices] == points.rgb).all(dim=1)[nearest.values < 0.02]
     assert float(same.float().mean()) > 0.7  # within two centimetres begins another tile now and then
+
+
+def test_a_backdrop_surrounds_all_points_in_the_colours_beside_it() -> None:
+    """Red things to the left, blue ones to the right."""
+    generator = torch.Generator().manual_seed(3)
+    xyz = torch.randn(500, 3, generator=generator) * torch.tensor([0.2, 0.2, 0.2])
+    xyz[:, 0] += torch.where(torch.arange(500) % 2 == 0, -2.0, 2.0)
+    rgb = torch.where(xyz[:, :1] < 0, torch.tensor([200, 0, 0]), torch.tensor([0, 0, 200])).byte()
+    middle = torch.eye(4)[None].repeat(2, 1, 1)
+    size, pair = torch.tensor([64, 64]), torch.full((2, 2), 50.0)
+    cameras = Cameras(middle, focal=pair, center=pair, width=size, height=size)
+    around = backdrop(Points(xyz, rgb), cameras, count=300, seed=0)
+    distance = around.xyz.norm(dim=1)
+    torch.testing.assert_close(distance, distance[:1].expand(300))
+    assert float(distance[0]) > float(xyz.norm(dim=1).quantile(0.98))
+    assert float(around.xyz.mean(dim=0).norm()) < 0.02 * float(distance[0])  # in all directions alike
+    left = around.xyz[:, 0] < -0.5 * distance
+    right = around.xyz[:, 0] > 0.5 * distance
+    assert bool((around.rgb[left][:, 0] > 190).all())
+    assert bool((around.rgb[right][:, 2] > 190).all())
+
+
+def test_nothing_known_has_no_backdrop(room: Room) -> None:
+    nothing = Points(torch.empty(0, 3), torch.empty(0, 3, dtype=torch.uint8))
+    assert len(backdrop(nothing, room.cameras, count=50, seed=0)) == 0
+    assert len(backdrop(room.points, room.cameras, count=0, seed=0)) == 0
 
 
 # --- The commands -----------------------------------------------------------------------------------------------------

@@ -119,6 +119,8 @@ class DepthTerms:
     """How much of what all of a photo's pixels differ by is forgiven, 0 to 1. Source: Eigen et al. 2014, equation 4."""
     points: float = 0.4
     """Gaussians put onto known depths before the first step, as a share of --max-gaussians."""
+    backdrop: float = 0.03
+    """Gaussians put onto a sphere around all of that, likewise: what no photo shows is then no hole."""
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
