@@ -36,7 +36,9 @@ def test_each_version_of_spz_comes_back(tmp_path: Path, version: SpzVersion) -> 
     write_spz(written, tmp_path / "scene.spz", version=version)
     read = read_splats(tmp_path / "scene.spz").in_frame("colmap").gaussians
     again = matched(read, written.gaussians)
-    assert float(angles(again.quats, written.gaussians.quats).max()) < (0.2 if version == 2 else 5e-3)
+    assert float(angles(again.quats, written.gaussians.quats).max()) < (
+        0.2 if version == 2 else 5e-2
+    )  # of nearly round ones, whose turn shows least
     start = (tmp_path / "scene.spz").read_bytes()[:4]
     assert start == b"NGSP" if version == 4 else start[:2] == b"\x1f\x8b"
 
@@ -68,7 +70,7 @@ def test_a_splat_far_away_costs_the_others_no_precision(tmp_path: Path) -> None:
         read = read_splats(tmp_path / f"scene{ending}").in_frame("colmap").gaussians
         rest = torch.arange(400) != 7
         near = torch.cdist(means[rest].double(), read.means.double()).amin(dim=1)
-        assert float(near.max()) < (1e-3 if ending == ".spz" else 0.1), ending  # one chunk of 256 has the far one in it
+        assert float(near.max()) < (8e-3 if ending == ".spz" else 0.1), ending  # one chunk of 256 has the far one in it
         far = read.means[read.means.norm(dim=1).argmax()]  # drawn in, but where it was to be seen
         assert float(torch.nn.functional.cosine_similarity(far, means[7], dim=0)) > 0.999
 

@@ -56,12 +56,12 @@ FORMATS = (
     SplatFormat("3DGS PLY", ".ply", _read_ply, _write_ply, lossless=True),
     SplatFormat("compressed PLY", ".compressed.ply", _read_ply, write_compressed_ply),
     SplatFormat("splat", ".splat", read_splat, write_splat),
-    SplatFormat("SPZ", ".spz", read_spz, write_spz, own_frame="opengl"),
+    SplatFormat("SPZ", ".spz", read_spz, write_spz, own_frame="opengl", weighs=True),
     SplatFormat("SOG", ".sog", read_sog, write_sog, weighs=True),
     SplatFormat("SOG in a folder", "meta.json", read_sog, write_sog, weighs=True),
     SplatFormat("ksplat", ".ksplat", read_ksplat, None),
     SplatFormat("glTF splats", ".glb", read_gltf, write_gltf, lossless=True, own_frame="opengl"),
-    SplatFormat("page", ".html", read_page, write_page, own_frame="opengl", usual_most=25_000_000),
+    SplatFormat("page", ".html", read_page, write_page, own_frame="opengl", weighs=True, usual_most=25_000_000),
 )
 
 

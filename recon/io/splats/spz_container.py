@@ -19,8 +19,8 @@ _TABLE_AT = struct.Struct("<I12x")
 _ENTRY = struct.Struct("<QQ")
 _ANTIALIASED, _EXTENDED = 1, 2
 _HARMONICS = (0, 3, 8, 15, 24)
-_LEVEL = 12
-"""Of zstd. 19 packs a trained scene 5 % better, in four times the time."""
+_LEVEL = 16
+"""Of zstd: 2 s for 100k Gaussians. 12 packs a trained scene 3.5 % worse in a quarter of the time, 19 1 % better."""
 
 
 @dataclass(frozen=True)
