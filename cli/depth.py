@@ -12,12 +12,13 @@ import tyro
 
 from recon.cli.command import Talk
 from recon.cli.console import Console
+from recon.cli.depth_alone import SEES_ONE_PHOTO, depth_alone
 from recon.cli.depth_files import write_depth
 from recon.cli.device import choose_device
 from recon.cli.duration import Deadline
 from recon.cli.kept import read_kept
 from recon.cli.opening import posed_again, scene_with_photos
-from recon.cli.posing import posed_photos
+from recon.cli.posing import find_photos, posed_photos
 from recon.errors import InputError
 from recon.io.depth_file import find_depth, read_depth
 from recon.io.disk import whole
@@ -39,10 +40,11 @@ class Options(Talk):
     """How far away what photos show is: a map for each, and how right they are.
 
     `stereo` compares posed photos, and needs nothing else; `monocular` is recon's own small network; `pretrained` is
-    one that others trained; `sensor` reads maps that lie in a folder, or those of an RGB-D camera. Each photo has a
-    16-bit PNG and an .npz with depth along the camera's z axis (0 where unknown) in units of the cameras' frame, and
-    its confidence; depth.json lists them, the unit of the PNGs, and AbsRel and delta-1 against the sparse points or
-    --truth.
+    one that others trained; `sensor` reads maps that lie in a folder, or those of an RGB-D camera. Where no poses are
+    found, `monocular` and `pretrained` see each photo alone: inverse depth without a scale, larger is nearer. Each
+    photo has a 16-bit PNG and an .npz with depth along the camera's z axis (0 where unknown) in units of the cameras'
+    frame, and its confidence; depth.json lists them, the unit of the PNGs, and AbsRel and delta-1 against the sparse
+    points or --truth.
     """
 
     images: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DIR|RUN")]
@@ -78,7 +80,10 @@ def run(options: Options, console: Console) -> dict[str, Any]:
         )
     if options.method is not None:
         require_source(options.method, options.depth_from)
-    reconstruction, scene = _posed(options, console)
+    try:
+        reconstruction, scene = _posed(options, console)
+    except InputError as error:
+        return _unposed(options, error, console)
     recorded = _recorded(options.images)
     method = options.method or ("stereo" if recorded is None else "sensor")
     source = recorded if method == "sensor" and options.depth_from is None else options.depth_from
@@ -140,6 +145,17 @@ def _recorded(folder: Path) -> Path | None:
     """The recording that the photos are of, with depth of its own."""
     photos = read_kept(Run.open(folder)).options.images if (folder / "config.toml").is_file() else folder
     return photos if photos is not None and is_recording(photos) else None
+
+
+def _unposed(options: Options, error: InputError, console: Console) -> dict[str, Any]:
+    """What photos alone tell, where their poses could not be found; `error` where that is not enough."""
+    if not options.images.is_dir() or (options.images / "config.toml").is_file() or options.colmap is not None:
+        raise error
+    capture = find_photos(options.images, options.masks, Console(quiet=True))
+    if options.method not in SEES_ONE_PHOTO:
+        raise InputError(error.message, advice=f"{error.advice} --method monocular sees each photo alone.") from error
+    console.warn(f"{error.message} So each photo is seen alone, and relative depth has no unit: larger is nearer.")
+    return depth_alone(options, options.method, capture, console)
 
 
 def _score(depth: DepthMap, scene: Scene, view: int, truth: Path | None, scale: float) -> DepthScores | None:
