@@ -1,7 +1,7 @@
 """A small network that sees depth in one photo: residual blocks on five scales, put together again from coarse to fine.
 
 It takes the photo and, where there are any, the inverse depths of sparse points, and answers relative inverse depth:
-right but for a scale and a shift. Where there are points, it learns what their mere spreading gets wrong. Letters: `b`
+right but for a scale and a shift. Where there are points, it says what their mere spreading gets wrong. Letters: `b`
 photos.
 """
 
@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from recon.priors.depth.monocular.filling import filled
+from recon.priors.depth.monocular.spreading import spread
 
 __all__ = ["STRIDE", "DepthNetwork"]
 
@@ -42,8 +42,10 @@ class DepthNetwork(nn.Module):
             _Join(coarse, fine) for coarse, fine in zip(_WIDTHS[:0:-1], _WIDTHS[-2::-1], strict=True)
         )
         self.leave = nn.Conv2d(_WIDTHS[0] + 5, 32, 3, padding=1)
-        self.answer = nn.Conv2d(32, 4, 1)
-        self.trust = nn.Parameter(torch.ones(()))
+        self.layout = nn.Conv2d(32, 4, 1)
+        self.correction = nn.Conv2d(32, 4, 1)
+        nn.init.zeros_(self.correction.weight)
+        nn.init.zeros_(self.correction.bias)  # untrained, it leaves the spread points as they are
 
     def forward(
         self,
@@ -52,7 +54,7 @@ class DepthNetwork(nn.Module):
         known: Float[Tensor, "b 1 h w"] | None = None,
     ) -> Float[Tensor, "b 1 h w"]:
         """`rgb` is sRGB in 0..1; `sparse` is inverse depth where `known` is 1, in any scale and shift."""
-        seen = torch.cat([(rgb - 0.45) * 4, *_steadied(sparse, known, like=rgb)], dim=1)
+        seen = torch.cat([(rgb - 0.45) * 4, *_steadied(sparse, known, rgb)], dim=1)
         x, passed = self.enter(seen), []
         for level in self.down:
             x = level(x)
@@ -61,20 +63,22 @@ class DepthNetwork(nn.Module):
         for join, skipped in zip(self.up, passed[-2::-1], strict=True):
             x = join(x, skipped)
         half = F.avg_pool2d(seen, 2)
-        fine = self.answer(F.relu(self.leave(torch.cat([x, half], dim=1))))
-        return F.pixel_shuffle(fine, 2) + self.trust * seen[:, 3:4]
+        fine = F.relu(self.leave(torch.cat([x, half], dim=1)))
+        alone, corrected = (F.pixel_shuffle(head(fine), 2) for head in (self.layout, self.correction))
+        any_known = seen[:, 4:].amax(dim=(-2, -1), keepdim=True) > 0
+        return torch.where(any_known, seen[:, 3:4] + corrected, alone)
 
 
-def _steadied(sparse: Tensor | None, known: Tensor | None, like: Tensor) -> tuple[Tensor, Tensor]:
+def _steadied(sparse: Tensor | None, known: Tensor | None, rgb: Tensor) -> tuple[Tensor, Tensor]:
     """Sparse values with median 0 and mean distance from it 1, spread over the picture, and where they came from."""
-    nothing = torch.zeros_like(like[:, :1])
+    nothing = torch.zeros_like(rgb[:, :1])
     if sparse is None or known is None:
         return nothing, nothing
     count = known.sum(dim=(-2, -1), keepdim=True).clamp(min=1)
     middle = torch.where(known > 0, sparse, torch.nan).flatten(1).nanmedian(dim=1).values.nan_to_num()
     away = (sparse - middle[:, None, None, None]) * known
-    spread = (away.abs().sum(dim=(-2, -1), keepdim=True) / count).clamp(min=1e-6)
-    return filled((away / spread).clamp(-4, 4), known), known
+    usual = (away.abs().sum(dim=(-2, -1), keepdim=True) / count).clamp(min=1e-6)
+    return spread((away / usual).clamp(-4, 4), known, rgb), known
 
 
 class _Residual(nn.Module):

@@ -15,8 +15,9 @@ from recon.io.disk import write_whole
 from recon.io.tensors import tensors_to_bytes
 from recon.priors.depth.monocular.network import DepthNetwork
 from recon.priors.depth.monocular.prior import SCORE_CARD, WEIGHTS, load_depth_network
+from recon.priors.depth.monocular.recipe.judged import captured, rendered, seen_by_stereo
 from recon.priors.depth.monocular.recipe.scenes import render_split
-from recon.priors.depth.monocular.recipe.scoring import captured, rendered, score
+from recon.priors.depth.monocular.recipe.scoring import score
 from recon.priors.depth.monocular.recipe.training import train
 
 _WORLDS = {"test": 24, "validation": 21, "train": 1500}
@@ -29,7 +30,8 @@ def main() -> int:
         if options.what in ("render", "all"):
             _render(options.folder, options.worlds)
         if options.what in ("train", "all"):
-            train(options.folder / "scenes", options.folder / "checkpoint.pt", minutes=options.minutes)
+            begin = load_depth_network(options.begin) if options.begin is not None else None
+            train(options.folder / "scenes", options.folder / "checkpoint.pt", minutes=options.minutes, begin=begin)
         if options.what in ("pack", "all"):
             _pack(options.folder / "checkpoint.pt", options.to)
         if options.what in ("score", "all"):
@@ -46,6 +48,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, required=True, help="where scenes and the checkpoint lie; 1.5 GB")
     parser.add_argument("--worlds", type=int, default=_WORLDS["train"], help="to train on (default: %(default)s)")
     parser.add_argument("--minutes", type=float, default=120, help="of training altogether (default: %(default)s)")
+    parser.add_argument("--begin", type=Path, help="weights to begin with (default: random ones)")
     parser.add_argument("--to", type=Path, default=WEIGHTS, help="weights to write (default: those of recon itself)")
     return parser.parse_args()
 
@@ -76,6 +79,7 @@ def _score(scenes: Path, weights: Path) -> None:
     }
     try:
         card |= {name: score(captured(data_root() / name), net) for name in ("studio", "object")}
+        card["fox_against_stereo"] = score(seen_by_stereo(data_root() / "fox"), net)
     except InputError as error:
         print(f"{error.message} The captures are not judged.")
     write_whole(weights.with_name(SCORE_CARD.name), json.dumps(card, indent=1).encode() + b"\n")

@@ -157,5 +157,32 @@ def on_plinth(world: World) -> None:
         world.stand(eye + np.array([0, 0, 0.1 * size]), target)
 
 
-LAYOUTS: tuple[Callable[[World], None], ...] = (room, table_top, open_ground, table_top, street, room, on_plinth)
+def on_wall(world: World) -> None:
+    """Things that hang on a wall or stand before it, seen close: often no ground says what is near."""
+    random = world.random
+    width, depth, height = random.uniform(2, 6), random.uniform(3, 6), random.uniform(2.3, 3.4)
+    build_walls(world, width, depth, height)
+    middle = np.array([random.uniform(-0.4, 0.4) * width, depth / 2, random.uniform(1.0, 1.9)])
+    for _ in range(int(random.integers(1, 6))):
+        aside, up, size = random.normal(0, 0.4), random.normal(0, 0.3), float(np.exp(random.normal(np.log(0.5), 0.5)))
+        place = middle + np.array([aside, 0, up])
+        if random.random() < 0.6:
+            board = box(size * random.uniform(0.5, 1.2), random.uniform(0.02, 0.08), size * random.uniform(0.7, 1.4))
+            world.put(board, place - [0, 0.03, 0.5 * size])
+        if random.random() < 0.8:  # lying on its side, it sticks out of the wall
+            sticks_out = np.pi / 2 if random.random() < 0.6 else random.normal(0, 0.3)
+            world.put_thing(place, size * random.uniform(0.5, 1), tilt=sticks_out, turn=random.normal(0, 0.4))
+    for _ in range(int(random.integers(0, 4))):
+        put_furniture(world, random.uniform(-0.45, 0.45) * width, depth / 2 - random.uniform(0.3, 0.8))
+    world.light_room(width, depth, height)
+    for _ in range(VIEWS):
+        target = middle + random.normal(0, [0.3, 0.05, 0.25])
+        away, angle = random.uniform(0.5, 1.8), random.normal(0, 0.5)
+        eye = target + np.array([away * np.sin(angle), -away * np.cos(angle), random.normal(0, 0.35)])
+        world.stand(np.clip(eye, [-0.48 * width, -1e9, 0.2], [0.48 * width, 1e9, height - 0.2]), target)
+
+
+LAYOUTS: tuple[Callable[[World], None], ...] = (
+    *(room, table_top, open_ground, on_wall, table_top, street, room, on_plinth, on_wall),
+)
 """Training and validation."""

@@ -42,9 +42,9 @@ class Studio:
         self._scene.add_triangles(_tensor(vertices), o3d.core.Tensor.from_numpy(triangles.astype(np.uint32)))
 
     def photograph(self, stand: Stand, *, width: int, height: int, focal: float) -> Photograph:
-        """`focal` in pixels. The camera is upright but for a few degrees."""
+        """`focal` in pixels. The camera is upright but for a few degrees, now and then for many."""
         random = self.world.random
-        axes = _axes(stand, random.normal(0, 0.04))
+        axes = _axes(stand, random.normal(0, 0.04 if random.random() < 0.85 else 0.25))
         u, v = np.meshgrid(np.arange(width) + 0.5 - width / 2, np.arange(height) + 0.5 - height / 2)
         rays = (np.stack([u, v, np.full_like(u, focal)], -1).reshape(-1, 3) / focal) @ axes
         hit = self._scene.cast_rays(_tensor(np.concatenate([np.broadcast_to(stand.eye, rays.shape), rays], -1)))

@@ -74,6 +74,12 @@ def _quads(rows: int, columns: int, *, closed: bool) -> np.ndarray:
     return np.concatenate([np.stack([a, b, c], -1).reshape(-1, 3), np.stack([a, c, d], -1).reshape(-1, 3)])
 
 
+def _together(parts: list[Shape]) -> Shape:
+    first = np.cumsum([0, *(len(vertices) for vertices, _ in parts)])
+    triangles = [t + offset for (_, t), offset in zip(parts, first, strict=False)]
+    return np.concatenate([vertices for vertices, _ in parts]), np.concatenate(triangles)
+
+
 # --- Things about one metre high, to be scaled ------------------------------------------------------------------------
 
 
@@ -147,8 +153,21 @@ def _branch(random: Random) -> Shape:
     return tube(line - line[0], np.linspace(random.uniform(0.02, 0.08), 0.015, 16))
 
 
+def _plant(random: Random) -> Shape:
+    """Leaves that rise from one place and bend over."""
+    wide, bend, parts = random.uniform(0.02, 0.12), random.uniform(0.1, 1.2), []
+    for _ in range(int(random.integers(6, 40))):
+        t, reach = np.linspace(0, 1, 9), random.uniform(0.3, 0.9)
+        half = wide * np.sin(np.pi * (0.06 + 0.9 * t)) ** 0.7
+        line = np.stack([reach * t, 0 * t, t * random.uniform(0.4, 1) - bend * (reach * t) ** 2], -1)
+        side = np.stack([0 * t, half, 0.3 * half], -1)
+        leaf = np.stack([line - side, line, line + side * [1, 1, -1]], 1).reshape(-1, 3), _quads(9, 3, closed=False)
+        parts.append(moved(leaf, (0, 0, 0), turn=random.uniform(0, 2 * np.pi)))
+    return _together(parts)
+
+
 THINGS: tuple[Callable[[Random], Shape], ...] = (
-    *(_crate, _drum, _ball, _cone, _vase, _vase, _ring, _rock, _pyramid_or_prism, _cushion, _branch),
+    *(_crate, _drum, _ball, _cone, _vase, _vase, _ring, _rock, _pyramid_or_prism, _cushion, _branch, _plant),
 )
 """What training scenes are furnished with."""
 
@@ -177,9 +196,7 @@ def _spring(random: Random) -> Shape:
 def _stairs(random: Random) -> Shape:
     steps = int(random.integers(3, 7))
     parts = [moved(box(1.0, 1.0 - k / steps, 1 / steps), (0, k / steps / 2, k / steps)) for k in range(steps)]
-    return np.concatenate([v for v, _ in parts]), np.concatenate(
-        [t + sum(len(v) for v, _ in parts[:k]) for k, (_, t) in enumerate(parts)]
-    )
+    return _together(parts)
 
 
 HELD_OUT_THINGS: tuple[Callable[[Random], Shape], ...] = (_knot, _gear, _spring, _stairs)

@@ -20,8 +20,8 @@ _RATE = 8e-4
 _WARM = 200
 """Steps until the full rate."""
 _STAGES = (
-    (0.80, ((64, 96), (96, 64), (96, 96))),
-    (0.93, ((96, 128), (128, 96), (128, 128))),
+    (0.65, ((64, 96), (96, 64), (96, 96))),
+    (0.85, ((96, 128), (128, 96), (128, 128))),
     (1.00, ((128, 160), (160, 128), (160, 96))),
 )
 """Until which share of the time photos have one of which heights and widths: small ones teach most in a second."""
@@ -41,9 +41,11 @@ class Progress:
     step: int = 0
 
 
-def train(scenes: Path, checkpoint: Path, *, minutes: float, batch: int = 8) -> Progress:
-    """Train for so long altogether, going on from `checkpoint` where there is one."""
-    state = _opened(checkpoint)
+def train(
+    scenes: Path, checkpoint: Path, *, minutes: float, begin: DepthNetwork | None = None, batch: int = 8
+) -> Progress:
+    """Train for so long altogether, going on from `checkpoint` where there is one, else from the weights of `begin`."""
+    state = _opened(checkpoint, begin)
     elapsed, begun, saved, losses = state.share * minutes * 60, time.monotonic(), time.monotonic(), []
     supply: dict = {}
     while state.share < 1:
@@ -79,9 +81,11 @@ def _average(state: Progress) -> None:
         state.averaged[name].lerp_(value.detach(), 1 - keep)
 
 
-def _opened(checkpoint: Path) -> Progress:
+def _opened(checkpoint: Path, begin: DepthNetwork | None) -> Progress:
     torch.manual_seed(0)
     net = DepthNetwork()
+    if begin is not None:
+        net.load_state_dict(begin.state_dict())
     optimizer = torch.optim.AdamW(net.parameters(), lr=_RATE, weight_decay=0.01)
     state = Progress(net, {name: value.detach().clone() for name, value in net.state_dict().items()}, optimizer)
     if checkpoint.exists():
