@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ def write_relative(folder: Path, photo: str, map: DepthMap) -> dict[str, str | f
     return _write(folder, photo, shown, map, inverse=inverse)
 
 
-def _write(folder: Path, photo: str, shown: np.ndarray, map: DepthMap, **values: np.ndarray) -> dict[str, str | float]:
+def _write(folder: Path, photo: str, shown: np.ndarray, map: DepthMap, **values: Any) -> dict[str, str | float]:
     from PIL import Image
 
     inside = PurePosixPath(*(part for part in PurePosixPath(photo).parts if part not in ("..", "/")))

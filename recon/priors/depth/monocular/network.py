@@ -44,8 +44,8 @@ class DepthNetwork(nn.Module):
         self.leave = nn.Conv2d(_WIDTHS[0] + 5, 32, 3, padding=1)
         self.layout = nn.Conv2d(32, 4, 1)
         self.correction = nn.Conv2d(32, 4, 1)
-        nn.init.zeros_(self.correction.weight)
-        nn.init.zeros_(self.correction.bias)  # untrained, it leaves the spread points as they are
+        for value in self.correction.parameters():
+            nn.init.zeros_(value)  # untrained, it leaves the spread points as they are
 
     def forward(
         self,
