@@ -116,6 +116,7 @@ size_t order_library_bytes(const SplatDevice& s) {
 
 void cuda_splat_order(const SplatDevice& s, cudaStream_t stream) {
   Scratch scratch{s.sort_scratch, order_library_bytes(s)};
+  guard(scratch.data, scratch.bytes);
   const auto over_seen = [&](void (*kernel)(SplatDevice)) {
     launch(kernel, dim3(blocks_for(s.limits.seen, kThreads)), dim3(kThreads), 0, stream, s);
   };

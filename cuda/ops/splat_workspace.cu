@@ -58,7 +58,7 @@ SplatDevice lay_out(const SplatJob& job, size_t* bytes) {
     s.pose_partials = shelf.take<double>((s.gaussians + kWarp - 1) / kWarp * kPoseSums);
   }
   s.sort_scratch = shelf.rest();
-  if (bytes != nullptr) *bytes = shelf.used() + order_library_bytes(s);
+  if (bytes != nullptr) *bytes = shelf.used() + order_library_bytes(s) + kGuardBytes;
   return s;
 }
 
