@@ -137,6 +137,7 @@ def _in_a_run(folder: Path, classifier: CloudClassifier, options: Options, conso
     from recon.cli.opening import open_run
     from recon.mesh.fusion import choose_voxel, fuse
     from recon.mesh.making import seen_surface
+    from recon.priors.clouds.subject import around_the_subject
 
     opened = open_run(folder)
     train = opened.scene.train
@@ -148,6 +149,7 @@ def _in_a_run(folder: Path, classifier: CloudClassifier, options: Options, conso
             views, voxel=choose_voxel(views), progress=lambda done, what: stage.progress(0.7 + 0.3 * done, what)
         )
         xyz = field.points()[0]
+        xyz = xyz[around_the_subject(xyz, opened.scene.cameras.cam_from_world.double().numpy())]
         stage.result = f"{len(xyz)} points"
     input_from_world = opened.scene.input_from_world.double().numpy()
     xyz = xyz @ input_from_world[:3, :3].T + input_from_world[:3, 3]

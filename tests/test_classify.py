@@ -277,3 +277,21 @@ def test_shipped_weights_know_furniture_they_have_never_seen(
     found = json.loads(capsys.readouterr().out)
     assert found["clouds"] == 51
     assert found["accuracy"] > 0.75  # 89 % of all; of 51, three deviations are 13 %
+
+
+def test_what_hangs_under_a_table_top_goes_with_it_and_what_stands_on_it_stays() -> None:
+    random = np.random.default_rng(0)
+    top = np.stack([*(random.random((2, 12_000)) * 4 - 2), random.normal(size=12_000) * 0.003], axis=1)
+    rim = np.stack([random.random(2000) * 4 - 2, np.full(2000, 2.0), -0.05 - 0.3 * random.random(2000)], axis=1)
+    pole = pole_cloud(1500) * 0.5 + np.array([0.3, 0.2, 0.55])
+    found = find_objects(np.concatenate([top, rim, pole]), up=Z_UP)
+    assert len(found) == 1
+    assert (found.owner[-1500:] == 0).mean() > 0.9
+    assert (found.owner[:-1500] == -1).all()
+
+
+def test_a_sheet_is_no_thing() -> None:
+    random = np.random.default_rng(0)
+    floor = np.stack([*(random.random((2, 12_000)) * 4 - 2), random.normal(size=12_000) * 0.003], axis=1)
+    sheet = np.stack([random.random(1000), np.full(1000, 0.5), 0.5 + random.random(1000)], axis=1)
+    assert len(find_objects(np.concatenate([floor, sheet]), up=Z_UP)) == 0

@@ -27,6 +27,7 @@ def cloud_classifier(
 def network_classifier(
     name: str, *, device: torch.device | str = "cpu", note: Callable[[str], None] = lambda _: None
 ) -> NetworkClassifier:
+    """As `cloud_classifier`, with what only networks have: votes, a threshold, scores of prepared clouds."""
     if name in NETWORKS:
         path = shipped_weights(name)
     elif name.endswith(".safetensors"):
@@ -37,7 +38,10 @@ def network_classifier(
             advice=f"Use {', '.join(NETWORKS)}, or a .safetensors file that recon pointnet train wrote.",
         )
     network, said = load_weights(path)
-    return NetworkClassifier(network, said.classes, said.points, said.threshold, device=device, note=note)
+    to_box = said.turns == "quarter"
+    return NetworkClassifier(
+        network, said.classes, said.points, said.threshold, to_box=to_box, device=device, note=note
+    )
 
 
 def confidence_threshold(scores: Float[Tensor, "b c"], labels: Int[Tensor, "b"]) -> float:

@@ -61,8 +61,10 @@ class NetworkClassifier:
     """Points of each cloud that the network sees."""
     threshold: float
     """Confidence below which a cloud is unknown."""
+    to_box: bool = False
+    """Whether clouds are turned to their boxes first."""
     votes: int = 4
-    """Turns about the up axis whose probabilities are averaged."""
+    """Turns about the up axis whose probabilities are averaged, each of two samples of the points."""
     batch: int = 64
     device: torch.device | str = "cpu"
     note: Callable[[str], None] = lambda _: None
@@ -71,19 +73,22 @@ class NetworkClassifier:
     def classify(
         self, clouds: Sequence[Float[np.ndarray, "_ 3"]], *, up: Float[np.ndarray, "3"] = Z_UP
     ) -> list[Classification]:
-        ready = [prepared(cloud, up=up, count=self.points) for cloud in clouds]
+        ready = [prepared(cloud, up=up, count=2 * self.points, to_box=self.to_box) for cloud in clouds]
         if len(ready) == 0:
             return []
         scores = self.scores(torch.from_numpy(np.stack(ready)))
         return [self._answer(row) for row in scores]
 
     def scores(self, points: Float[Tensor, "b n 3"]) -> Float[Tensor, "b c"]:
-        """Probabilities of clouds that are prepared already."""
+        """Probabilities of clouds that are prepared already, of as many points as the network sees or more."""
         network = self.network.to(self.device)
+        samples = [points[:, : self.points]]
+        if points.shape[1] > self.points:
+            samples.append(points[:, -self.points :])
         sides = []
         for vote in range(self.votes):
             angle = torch.full((len(points),), 2 * torch.pi * vote / self.votes)
-            sides.append(self._predict(network, turned(points.float(), angle)))
+            sides += [self._predict(network, turned(sample.float(), angle)) for sample in samples]
         return torch.stack(sides).mean(dim=0)
 
     def _predict(self, network: nn.Module, points: Float[Tensor, "b n 3"]) -> Float[Tensor, "b c"]:

@@ -52,6 +52,8 @@ def train_in_folder(
     `start` is a file of weights to begin with, of the same network and classes.
     """
     checkpoint = folder / "checkpoint"
+    if config.turns == "quarter":
+        clouds = clouds.turned_to_boxes()
     teaching, choosing = clouds.held_out(_HELD_OUT)
     state = TrainingState.fresh(network, len(clouds.classes), config)
     settings = {"network": network, "classes": list(clouds.classes), "clouds": len(clouds), **asdict(config)}
@@ -69,10 +71,10 @@ def train_in_folder(
     best = build_network(network, len(clouds.classes))
     best.load_state_dict(state.best)
     points = min(config.points, clouds.points.shape[1])
-    scores = NetworkClassifier(best, clouds.classes, points, 0.0).scores(choosing.points[:, :points])
+    scores = NetworkClassifier(best, clouds.classes, points, 0.0).scores(choosing.points[:, : 2 * points])
     threshold = confidence_threshold(scores, choosing.labels)
     weights = folder / "weights.safetensors"
-    save_weights(weights, state.best, CloudWeights(network, clouds.classes, points, threshold))
+    save_weights(weights, state.best, CloudWeights(network, clouds.classes, points, threshold, config.turns))
     validation = confusion(scores, choosing.labels, clouds.classes)
     said = {"settings": settings, "epochs": state.epoch, "threshold": threshold, "validation": measured(validation)}
     write_whole(folder / "training.json", json.dumps(said, indent=1).encode())

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from recon.errors import InputError
+from recon.priors.clouds.facing import turned_to_box
 
 __all__ = ["LabelledClouds", "read_labelled"]
 
@@ -29,6 +30,10 @@ class LabelledClouds:
 
     def __getitem__(self, index: Tensor) -> LabelledClouds:
         return LabelledClouds(self.points[index], self.labels[index], self.classes)
+
+    def turned_to_boxes(self) -> LabelledClouds:
+        turned = np.stack([turned_to_box(cloud) for cloud in self.points.numpy()])
+        return LabelledClouds(torch.from_numpy(turned), self.labels, self.classes)
 
     def held_out(self, share: float) -> tuple[LabelledClouds, LabelledClouds]:
         """Those that teach and those that choose: every n-th of each class, the same at every call."""

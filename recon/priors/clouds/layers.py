@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-__all__ = ["Answer", "Normalised", "SharedLayers", "head", "largest", "take"]
+__all__ = ["Answer", "Normalised", "SharedLayers", "head", "take"]
 
 
 class Answer(NamedTuple):
@@ -42,6 +42,17 @@ class SharedLayers(nn.Sequential):
             channels = width
         super().__init__(*layers)
 
+    def largest(self, rows: Float[Tensor, "*b n c"]) -> Float[Tensor, "*b d"]:
+        """The largest of each channel over `n` rows, of what the last linear layer says; then normalised.
+
+        A normalisation and ReLU that rise keep what is largest, so this is what the papers' order says, for a part of
+        the work. The gradient goes to one of equals: `amax` would share it, at twice the cost of all else.
+        """
+        *before, last = self
+        for layer in before:
+            rows = layer(rows)
+        return last(rows.max(dim=-2).values if torch.is_grad_enabled() else rows.amax(dim=-2))
+
 
 def head(channels: int, widths: Sequence[int], classes: int, *, dropout: float) -> nn.Sequential:
     """From one feature a cloud to a logit a class."""
@@ -57,8 +68,3 @@ def take(values: Float[Tensor, "b n c"], index: Int[Tensor, "b *k"]) -> Float[Te
     clouds, count, _ = values.shape
     first = torch.arange(clouds, device=index.device).view(-1, *(1 for _ in index.shape[1:])) * count
     return F.embedding(index + first, values.flatten(0, 1))
-
-
-def largest(values: Float[Tensor, "*b n c"], dim: int) -> Float[Tensor, "*b c"]:
-    """Of each channel. The gradient goes to one of equals: `amax` would share it, at twice the cost of all else."""
-    return values.max(dim=dim).values

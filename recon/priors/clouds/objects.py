@@ -1,7 +1,8 @@
 """The things in a scanned room: what stands on its floor and tables, each as a cloud of its own.
 
-Large planes go first, floors, walls and table tops, as long as they hold a good share of the points; what is left falls
-apart into things where there is air between them (open3d: RANSAC planes; DBSCAN, Ester et al. 1996).
+Large planes go first, floors, walls and table tops, as long as they hold a good share of the points, and with a level
+one what hangs under it: the edge and the underside of a table. What is left falls apart into things where there is air
+between them (open3d: RANSAC planes; DBSCAN, Ester et al. 1996). Sheets are no things: pieces of walls that are left.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from recon.errors import InputError
+from recon.priors.clouds.facing import box_angle
 
 __all__ = ["Box", "Objects", "find_objects"]
 
@@ -24,6 +26,14 @@ _GAP = 0.015
 _PLANE = 0.12
 """Share of the points that makes a plane a support."""
 _MOST_PLANES = 6
+_LEVEL = np.cos(np.radians(10))
+"""Least cosine between up and the normal of a plane that things stand on."""
+_EDGE = 0.1
+"""How far under a level plane, in sizes of the scene, points still belong to it."""
+_FOOTPRINT = 0.02
+"""Cells of a level plane seen from above, in sizes of the scene; it reaches two beyond its points."""
+_SHEET = 0.03
+"""Thinnest over longest extent, below which points are a sheet."""
 _FEWEST = 150
 """Points of a thing."""
 _SMALLEST = 0.03
@@ -66,7 +76,7 @@ def find_objects(xyz: Float[np.ndarray, "p 3"], *, up: Float[np.ndarray, "3"]) -
     if not size > 0:
         raise InputError("All points are at one place.", advice="Give a cloud with a size.")
     thinned, of_point = _thinned(xyz, size)
-    left = np.flatnonzero(_without_planes(thinned, size))
+    left = np.flatnonzero(_without_planes(thinned, size, up))
     label = np.full(len(thinned), -1)
     if len(left) > 0:
         label[left] = _clusters(thinned[left], _GAP * size)
@@ -98,8 +108,8 @@ def _thinned(xyz: np.ndarray, size: float) -> tuple[np.ndarray, np.ndarray]:
         cell *= 1.3
 
 
-def _without_planes(xyz: np.ndarray, size: float) -> np.ndarray:
-    """Whether each point lies on no large plane."""
+def _without_planes(xyz: np.ndarray, size: float, up: np.ndarray) -> np.ndarray:
+    """Whether each point lies on no large plane, and under no level one."""
     import open3d as o3d
 
     left = np.ones(len(xyz), dtype=bool)
@@ -109,11 +119,34 @@ def _without_planes(xyz: np.ndarray, size: float) -> np.ndarray:
             break
         o3d.utility.random.seed(0)
         cloud = o3d.geometry.PointCloud(o3d.utility.Vector3dVector(xyz[rows]))
-        _, inside = cloud.segment_plane(_FLATNESS * size, ransac_n=3, num_iterations=1000, probability=1.0)
+        (*normal, offset), inside = cloud.segment_plane(
+            _FLATNESS * size, ransac_n=3, num_iterations=1000, probability=1.0
+        )
         if len(inside) < _PLANE * len(xyz):
             break
         left[rows[np.asarray(inside)]] = False
+        cosine = float(np.dot(normal, up))
+        if abs(cosine) > _LEVEL:
+            height = (xyz @ np.array(normal) + offset) * np.sign(cosine)
+            hanging = (height < 0) & (height > -_EDGE * size)
+            left &= ~(hanging & _within(xyz, xyz[rows[np.asarray(inside)]], up, _FOOTPRINT * size))
     return left
+
+
+def _within(xyz: np.ndarray, plane: np.ndarray, up: np.ndarray, cell: float) -> np.ndarray:
+    """Whether each point lies over or under the points of a level plane, or two cells beside them."""
+    from scipy.ndimage import binary_dilation
+
+    across = _level_axes(up)
+    low = plane @ across.T
+    first = low.min(axis=0) - 3 * cell
+    covered = np.zeros(np.ceil((np.ptp(low, axis=0)) / cell).astype(int) + 7, dtype=bool)
+    covered[tuple(((low - first) / cell).astype(int).T)] = True
+    covered = binary_dilation(covered, iterations=2)
+    at = np.floor((xyz @ across.T - first) / cell).astype(int)
+    inside = ((at >= 0) & (at < covered.shape)).all(axis=1)
+    at[~inside] = 0
+    return inside & covered[tuple(at.T)]
 
 
 def _clusters(xyz: np.ndarray, gap: float) -> np.ndarray:
@@ -125,21 +158,24 @@ def _clusters(xyz: np.ndarray, gap: float) -> np.ndarray:
 
 
 def _is_thing(xyz: np.ndarray, size: float) -> bool:
-    return len(xyz) >= _FEWEST and float((xyz.max(axis=0) - xyz.min(axis=0)).max()) >= _SMALLEST * size
+    if len(xyz) < _FEWEST or not float((xyz.max(axis=0) - xyz.min(axis=0)).max()) >= _SMALLEST * size:
+        return False
+    extents = np.sqrt(np.linalg.eigvalsh(np.cov(xyz.T)).clip(min=0))
+    return bool(extents[0] > _SHEET * extents[2])
 
 
 def _box(xyz: np.ndarray, up: np.ndarray) -> Box:
-    """Of 90 turns about the up axis, the one with the smallest area seen from above."""
-    side = np.cross(up, np.eye(3)[np.abs(up).argmin()])
-    side /= np.linalg.norm(side)
-    other = np.cross(up, side)
-    angles = np.arange(90) * np.pi / 180
-    first = np.cos(angles)[:, None] * side + np.sin(angles)[:, None] * other
-    second = np.cross(up, first)
-    spans = [xyz @ axes.T for axes in (first, second)]
-    area = np.ptp(spans[0], axis=0) * np.ptp(spans[1], axis=0)
-    best = int(area.argmin())
-    axes = np.stack([first[best], second[best], up])
+    """The smallest seen from above."""
+    side, other = _level_axes(up)
+    angle = box_angle(xyz @ np.stack([side, other]).T)
+    first = np.cos(angle) * side + np.sin(angle) * other
+    axes = np.stack([first, np.cross(up, first), up])
     along = xyz @ axes.T
     low, high = along.min(axis=0), along.max(axis=0)
     return Box(((low + high) / 2) @ axes, high - low, axes)
+
+
+def _level_axes(up: np.ndarray) -> Float[np.ndarray, "2 3"]:
+    side = np.cross(up, np.eye(3)[np.abs(up).argmin()])
+    side /= np.linalg.norm(side)
+    return np.stack([side, np.cross(up, side)])

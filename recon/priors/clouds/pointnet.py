@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from recon.priors.clouds.layers import Answer, SharedLayers, head, largest
+from recon.priors.clouds.layers import Answer, SharedLayers, head
 
 __all__ = ["PointNet"]
 
@@ -31,7 +31,7 @@ class PointNet(nn.Module):
     def forward(self, points: Float[Tensor, "b n 3"]) -> Answer:
         local = self.points(points @ self.turn_points(points))
         turn = self.turn_features(local)
-        cloud = largest(self.features(local @ turn), dim=1)
+        cloud = self.features.largest(local @ turn)
         return Answer(self.head(cloud), ORTHOGONAL * _from_a_rotation(turn))
 
 
@@ -48,7 +48,7 @@ class Transform(nn.Module):
             self.matrix.bias.copy_(torch.eye(channels).flatten())
 
     def forward(self, values: Float[Tensor, "b n c"]) -> Float[Tensor, "b c c"]:
-        cloud = self.cloud(largest(self.points(values), dim=1))
+        cloud = self.cloud(self.points.largest(values))
         return self.matrix(cloud).view(len(values), values.shape[2], values.shape[2])
 
 

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from recon.ops.point_sets import ball_query, farthest_points
-from recon.priors.clouds.layers import Answer, Normalised, SharedLayers, head, largest, take
+from recon.priors.clouds.layers import Answer, Normalised, SharedLayers, head, take
 
 __all__ = ["MULTI_SCALE", "SINGLE_SCALE", "Level", "PointNet2", "Scale"]
 
@@ -61,7 +61,7 @@ class PointNet2(nn.Module):
         for level in self.levels:
             points, features = level(points, features)
         assert features is not None
-        whole = largest(self.cloud(torch.cat([points.to(features), features], dim=2)), dim=1)
+        whole = self.cloud.largest(torch.cat([points.to(features), features], dim=2))
         return Answer(self.head(whole), points.new_zeros(()))
 
 
@@ -103,4 +103,4 @@ class Ball(nn.Module):
         values = self.offsets((take(points, inside) - centers[:, :, None]) / self.radius)
         if self.features is not None:
             values = values + take(self.features(features), inside)
-        return largest(self.rest(self.first(values)), dim=2)
+        return self.rest.largest(self.first(values))

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from recon.errors import InputError
+from recon.priors.clouds.facing import turned_to_box
 
 __all__ = ["FEWEST", "prepared"]
 
@@ -19,10 +20,13 @@ _FLAT = 1e-9
 """Size over distance from the origin below which the numbers hold no shape."""
 
 
-def prepared(xyz: Float[np.ndarray, "p 3"], *, up: Float[np.ndarray, "3"], count: int) -> Float[np.ndarray, "n 3"]:
+def prepared(
+    xyz: Float[np.ndarray, "p 3"], *, up: Float[np.ndarray, "3"], count: int, to_box: bool = False
+) -> Float[np.ndarray, "n 3"]:
     """`count` of the points, +z up, about the middle of their box, the farthest at distance 1.
 
-    Fewer points are repeated. Raises `InputError` where there are too few, or all are at one place.
+    `to_box` turns them about +z to have their sides along x and y. Fewer
+    points are repeated. Raises `InputError` where there are too few, or all are at one place.
     """
     xyz = np.asarray(xyz, dtype=np.float64)
     xyz = xyz[np.isfinite(xyz).all(axis=1)]
@@ -35,7 +39,7 @@ def prepared(xyz: Float[np.ndarray, "p 3"], *, up: Float[np.ndarray, "3"], count
     upright = (centred[:, None] / radius * _upright(up)).sum(axis=2).astype(np.float32)  # the same for every row
     chosen = upright[_own_order(upright)[:count]]
     chosen = np.resize(chosen, (count, 3))  # repeats from the start
-    chosen = _about_the_middle(chosen)
+    chosen = _about_the_middle(turned_to_box(chosen) if to_box else chosen)
     return chosen / np.linalg.norm(chosen, axis=1).max()
 
 

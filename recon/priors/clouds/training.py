@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recon.priors.clouds.augmenting import augmented
+from recon.priors.clouds.augmenting import Turns, augmented
 from recon.priors.clouds.labelled import LabelledClouds
 from recon.priors.clouds.networks import NetworkName, build_network
 from recon.priors.clouds.scoring import Confusion, confusion
@@ -32,6 +32,8 @@ class CloudTraining:
     batch: int = 32
     points: int = 512
     """Points of each cloud that a step looks at, drawn anew."""
+    turns: Turns = "any"
+    """About the up axis: quarters of clouds that are turned to their boxes first, in use too, or any."""
     learning_rate: float = 2e-3
     """At its highest, after the first 5 % of the epochs; falls as a cosine to nothing."""
     weight_decay: float = 0.05
@@ -125,9 +127,11 @@ def _epoch(
     total_loss, right = torch.zeros(()), torch.zeros(())
     for step in range(steps):
         rows = drawn[step * config.batch : (step + 1) * config.batch]
-        points, labels = augmented(clouds.points[rows], config.points, generator), clouds.labels[rows]
-        for group in state.optimizer.param_groups:
-            group["lr"] = config.learning_rate * _warmth((state.epoch + step / steps) / config.epochs)
+        points, labels = (
+            augmented(clouds.points[rows], config.points, generator, turns=config.turns),
+            clouds.labels[rows],
+        )
+        _set_pace(state, config.learning_rate, _warmth((state.epoch + step / steps) / config.epochs))
         with torch.autocast(points.device.type, torch.bfloat16, enabled=config.bf16):
             answer = state.network(points)
         loss = F.cross_entropy(answer.logits.float(), labels, label_smoothing=config.label_smoothing) + answer.penalty
@@ -139,6 +143,15 @@ def _epoch(
         right += (answer.logits.detach().argmax(dim=1) == labels).sum()
         progress((state.epoch + (step + 1) / steps) / config.epochs)
     return float(total_loss) / steps, float(right) / (steps * config.batch)
+
+
+def _set_pace(state: TrainingState, learning_rate: float, warmth: float) -> None:
+    """The statistics of batch normalisation settle as the weights do: over some 20 batches first, some 200 last."""
+    for group in state.optimizer.param_groups:
+        group["lr"] = learning_rate * warmth
+    for module in state.network.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            module.momentum = max(0.1 * warmth, 0.01)
 
 
 def _square_root_balanced(clouds: LabelledClouds, generator: torch.Generator) -> Tensor:

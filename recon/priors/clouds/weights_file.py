@@ -6,12 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
 from recon.errors import InputError
 from recon.io.disk import write_whole
+from recon.priors.clouds.augmenting import Turns
 from recon.priors.clouds.networks import NETWORKS, NetworkName, build_network
 
 __all__ = ["CloudWeights", "load_weights", "save_weights", "shipped_weights"]
@@ -30,6 +32,8 @@ class CloudWeights:
     """Of each cloud that the network was measured with."""
     threshold: float
     """Confidence below which a cloud is unknown, chosen on clouds held out from training."""
+    turns: Turns = "any"
+    """About the up axis, that it was taught: "quarter" takes clouds that are turned to their boxes."""
 
 
 def shipped_weights(name: str) -> Path:
@@ -88,7 +92,10 @@ def _said(text: str | None) -> CloudWeights:
     network, points, threshold = said["network"], int(said["points"]), float(said["threshold"])
     if network not in NETWORKS or not 0 <= threshold <= 1 or not 1 <= points <= 1 << 20:
         raise ValueError("what it says of itself makes no sense")
-    return CloudWeights(network, tuple(map(str, said["classes"])), points, threshold)
+    turns = said.get("turns", "any")
+    if turns not in get_args(Turns):
+        raise ValueError(f"it was taught turns of another kind: {turns}")
+    return CloudWeights(network, tuple(map(str, said["classes"])), points, threshold, turns)
 
 
 def _missing(path: Path) -> InputError:
