@@ -14,6 +14,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from recon.cli.console import Console
 from recon.cli.interruption import interrupt_on_termination
+from recon.cli.memory import is_memory_full, whose_memory
 from recon.errors import InputError, ReconError
 from recon.io.disk import advice_on, cause_of, is_mendable, undone_by
 
@@ -62,7 +63,7 @@ def run_command(name: str, arguments: Sequence[str], started: float) -> int:
         return 0
     except KeyboardInterrupt as interruption:
         said, code = ("Interrupted.", str(interruption)), INTERRUPTED
-    except (ReconError, ImportError, OSError) as error:
+    except (ReconError, ImportError, OSError, MemoryError, RuntimeError) as error:
         mendable = _what_to_mend(error)
         if mendable is None:
             raise
@@ -85,6 +86,9 @@ def _what_to_mend(error: Exception) -> tuple[str, str] | None:
         case OSError() if is_mendable(error):
             file = "A file" if error.filename is None else os.fsdecode(error.filename)
             return f"{file} could not be {undone_by(error)}: {cause_of(error)}.", advice_on(error)
+        case MemoryError() | RuntimeError() if is_memory_full(error):
+            advice = "Close other programs that use it, or ask for less: smaller pictures, fewer points."
+            return f"{whose_memory(error)} is full.", advice
         case _:
             return None
 

@@ -45,13 +45,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:  # while the program is loaded, or again while it ends
         tell("recon: Interrupted.")
         return 130
-    except (MemoryError, RuntimeError) as error:
-        from recon.cli.memory import is_memory_full, say_memory_is_full
-
-        if not is_memory_full(error):
-            raise
-        say_memory_is_full(error, json="--json" in (sys.argv if argv is None else argv))
-        return 2
 
 
 def _main(argv: Sequence[str] | None) -> int:

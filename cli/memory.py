@@ -8,7 +8,7 @@ import resource
 import sys
 from pathlib import Path
 
-__all__ = ["PeakMemory", "is_memory_full", "resident_bytes", "say_memory_is_full", "whose_memory"]
+__all__ = ["PeakMemory", "is_memory_full", "resident_bytes", "whose_memory"]
 
 _TORCH_SAYS = ("can't allocate memory", "not enough memory")
 """Of the machine's memory, on Linux and macOS, and on Windows."""
@@ -40,17 +40,6 @@ def is_memory_full(error: BaseException) -> bool:
 def whose_memory(error: BaseException) -> str:
     """In words that begin a sentence."""
     return "The GPU's memory" if type(error).__name__ == "OutOfMemoryError" else "This machine's memory"
-
-
-def say_memory_is_full(error: BaseException, *, json: bool) -> None:
-    """Whatever command it was that asked for so much."""
-    from json import dumps
-
-    said = f"{whose_memory(error)} is full."
-    advice = "Close other programs that use it, or ask for less: smaller pictures, fewer points."
-    print(f"recon: {said}\n{advice}", file=sys.stderr)
-    if json:
-        print(dumps({"error": said, "advice": advice}), flush=True)
 
 
 def resident_bytes() -> int:
