@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from recon.cli.opening import TrainedRun, open_run, scene_to_look_at
+from recon.cli.console import Console
+from recon.cli.opening import TrainedRun, open_run
+from recon.cli.surfacing import scene_to_mesh
 from recon.datasets import data_root
 from recon.export.meshes import texture_psnr
 from recon.mesh.comparing import Shape, compare, default_threshold
@@ -30,14 +32,17 @@ def main() -> None:
     parser.add_argument("scene", choices=["studio", "object"])
     parser.add_argument("run", type=Path)
     parser.add_argument("--faces", type=int, default=MeshConfig().faces)
+    parser.add_argument("--depth", choices=["photos", "model"], default=MeshConfig().depth)
     parser.add_argument("--keep", type=Path, help="write the mesh here, as GLB")
     options = parser.parse_args()
     opened = open_run(options.run)
-    scene, folder = scene_to_look_at(opened), data_root() / options.scene
+    folder = data_root() / options.scene
     for name in ("median", "mean"):
         print(f"{name} depth: {depth_errors(opened, folder, name)}", flush=True)
     started = time.process_time()
-    mesh = make_mesh(opened.model, scene, MeshConfig(faces=options.faces), progress=lambda done, what: None)
+    config = MeshConfig(faces=options.faces, depth=options.depth)
+    scene = scene_to_mesh(opened, config, Console(quiet=True))
+    mesh = make_mesh(opened.model, scene, config, progress=lambda done, what: None)
     print(f"mesh: {len(mesh)} faces, {time.process_time() - started:.0f} s of CPU time", flush=True)
     truth, visible = read_shape(folder / "mesh_gt.ply"), read_shape(folder / "points_visible.ply")
     moved = mesh.moved(scene.input_from_world.double().numpy())

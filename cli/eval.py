@@ -76,6 +76,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
 def _mesh_scores(opened: TrainedRun, options: Options, console: Console) -> dict[str, float]:
     """Of the mesh that `recon export` would write, without its texture."""
     from recon.cli.mesh_eval import print_scores, score
+    from recon.cli.surfacing import scene_to_mesh
     from recon.mesh.comparing import Shape
     from recon.mesh.config import MeshConfig
     from recon.mesh.files import read_shape
@@ -84,8 +85,10 @@ def _mesh_scores(opened: TrainedRun, options: Options, console: Console) -> dict
     assert options.mesh is not None
     truth = read_shape(options.mesh)
     visible = None if options.visible is None else read_shape(options.visible)
+    config = MeshConfig()
+    scene = scene_to_mesh(opened, config, console)
     with console.stage("mesh") as stage:
-        mesh = make_mesh(opened.model, opened.scene, MeshConfig(), progress=stage.progress)
+        mesh = make_mesh(opened.model, scene, config, progress=stage.progress)
         mesh = mesh.moved(opened.scene.input_from_world.double().numpy())
         stage.result = f"{len(mesh)} faces"
     found = Shape(mesh.vertices, mesh.faces)

@@ -14,6 +14,7 @@ from recon.cli.exported import remember
 from recon.cli.opening import TrainedRun, has_all_photos, open_run, scene_to_look_at
 from recon.cli.selecting import with_selections
 from recon.cli.size import bytes_of
+from recon.cli.surfacing import scene_to_mesh
 from recon.export.table import KindName, kind_of
 from recon.export.targets import check_targets
 from recon.export.work import Work
@@ -64,10 +65,13 @@ def run(options: Options, console: Console) -> dict[str, Any]:
     opened = open_run(options.folder)
     work = with_selections(opened, work_of(opened, frame=options.frame, max_bytes=max_bytes), options.select)
     work = replace(work, mesh=options.mesh, keyframes=keyframes)
+    meshed = work
+    if any(kind.name == "mesh" for kind in kinds) and len(options.select) == 0:
+        meshed = replace(work, scene=scene_to_mesh(opened, options.mesh, console))
     files = []
     for path, kind in zip(options.to, kinds, strict=True):
         with console.stage("export") as stage:
-            written = kind.write(work, path, stage.progress)
+            written = kind.write(meshed if kind.name == "mesh" else work, path, stage.progress)
             stage.result = f"{path}: {written.says}"
         files.append(remember(opened.run, path, kind.name, written, console))
     return {"run": str(options.folder), "files": files}

@@ -16,6 +16,7 @@ from recon.mesh.fusion import choose_voxel, fuse
 from recon.mesh.mesh import Mesh
 from recon.mesh.photographed import photographed
 from recon.mesh.poisson import poisson
+from recon.mesh.telling import told
 from recon.mesh.views import DepthView, Progress, depth_views
 from recon.types import Cameras, HasDensity, Picture, Renderer, Scene
 
@@ -84,9 +85,16 @@ def without_unseen(mesh: Mesh, cameras: Cameras, *, progress: Progress) -> Mesh:
 
 
 def seen_surface(model: Renderer, scene: Scene, *, progress: Progress) -> list[DepthView]:
-    """Depth maps of the training cameras, with what no other camera confirms left out."""
+    """Depth maps of the training cameras, with what no other camera confirms left out.
+
+    Where the scene's `depths` say something, that counts: they come from photos, not from a model of them.
+    """
     views = depth_views(model, scene.cameras[list(scene.train)], progress=_part(progress, 0.0, 0.6))
-    return agreeing(views, progress=_part(progress, 0.6, 1.0))
+    confirmed = agreeing(views, progress=_part(progress, 0.6, 1.0))
+    return [
+        told(view, scene.depths[index], scene.images[index].alpha) if index in scene.depths else view
+        for index, view in zip(scene.train, confirmed, strict=True)
+    ]
 
 
 def _part(progress: Progress, start: float, end: float) -> Progress:
