@@ -7,12 +7,16 @@ A command is a module here with a frozen dataclass `Options` (its docstrings are
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Sequence
 
 from recon.cli.streams import fill_closed, tell
 
+_SPINS = 5000
+"""Turns, some microseconds, for which a thread of a parallel loop waits awake for the others. The default of libgomp is
+longer than a time slice: where other programs run beside, threads would wait for one that waits for their core."""
 STARTED = time.monotonic()
 """Loading the program counts against a budget."""
 
@@ -40,6 +44,7 @@ __all__ = ["COMMANDS", "main"]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. 0 done, 2 something you can mend, 130 interrupted."""
     fill_closed()
+    os.environ.setdefault("GOMP_SPINCOUNT", str(_SPINS))
     try:
         return _main(argv)
     except KeyboardInterrupt:  # while the program is loaded, or again while it ends
