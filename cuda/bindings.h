@@ -6,6 +6,8 @@
 #include <nanobind/stl/string.h>
 
 #include <stdexcept>
+#include <type_traits>
+#include <utility>
 
 #include "ops/kernels.h"
 
@@ -14,8 +16,18 @@ namespace recon {
 namespace nb = nanobind;
 using namespace nb::literals;
 
+// An array as it comes from Python. One that an operator writes has to be as the operator takes it: nanobind would make a
+// copy of another type or layout, and what is written into that is lost. One that is read may be a copy.
+template <class T, size_t N, class Place>
+struct ArrayOn : nb::ndarray<T, nb::ndim<N>, nb::c_contig, Place> {
+  using Base = nb::ndarray<T, nb::ndim<N>, nb::c_contig, Place>;
+  static constexpr bool kMayBeCopy = std::is_const_v<T>;
+  ArrayOn() = default;
+  ArrayOn(Base&& array) : Base(std::move(array)) {}
+};
+
 template <class T, size_t N>
-using Array = nb::ndarray<T, nb::ndim<N>, nb::c_contig, nb::device::cpu>;
+using Array = ArrayOn<T, N, nb::device::cpu>;
 template <class T, size_t N>
 using Maybe = std::optional<Array<T, N>>;
 
@@ -25,7 +37,7 @@ using Device = nb::device::cpu;
 using Device = nb::device::cuda;
 #endif
 template <class T, size_t N>
-using DeviceArray = nb::ndarray<T, nb::ndim<N>, nb::c_contig, Device>;
+using DeviceArray = ArrayOn<T, N, Device>;
 template <class T, size_t N>
 using MaybeDevice = std::optional<DeviceArray<T, N>>;
 
@@ -99,3 +111,19 @@ void bind_stereo(nb::module_&);
 void bind_cuda(nb::module_&);
 
 }  // namespace recon
+
+template <class T, size_t N, class Place>
+struct nanobind::detail::type_caster<recon::ArrayOn<T, N, Place>> {
+  using Array = recon::ArrayOn<T, N, Place>;
+  using Caster = make_caster<typename Array::Base>;
+  NB_TYPE_CASTER(Array, Caster::Name)
+
+  template <class Flags>
+  bool from_python(handle source, Flags flags, cleanup_list* cleanup) noexcept {
+    Caster caster;
+    const Flags allowed = Array::kMayBeCopy ? flags : Flags(flags & ~Flags(cast_flags::convert));
+    if (!caster.from_python(source, allowed, cleanup)) return false;
+    value = Array(std::move(caster.value));
+    return true;
+  }
+};
