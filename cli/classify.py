@@ -139,7 +139,7 @@ def _in_a_run(folder: Path, classifier: CloudClassifier, options: Options, conso
     from recon.mesh.making import seen_surface
     from recon.priors.clouds.subject import around_the_subject
 
-    opened = open_run(folder)
+    opened = open_run(folder, choose_device(options.device).name)
     train = opened.scene.train
     few = train[:: max(1, math.ceil(len(train) / _MOST_VIEWS))]
     scene = replace(opened.scene, train=few, cameras=opened.scene.cameras.resized(_VIEW_SIZE))

@@ -1,4 +1,4 @@
-"""What computes: the GPU where there is one that works, the CPU otherwise, and it is said which and why."""
+"""What computes: the GPU where there is one that works, the CPU otherwise, and training says which and why."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ChosenDevice:
 
 
 def choose_device(asked: Literal["auto", "cpu", "cuda"]) -> ChosenDevice:
-    """The device to train on. `cuda` without a GPU is refused; only `auto` may choose."""
+    """The device to compute on. `cuda` without a GPU is refused; only `auto` may choose."""
     if asked == "cpu":
         return ChosenDevice("cpu", "")
     from recon.ops.device import why_no_gpu
@@ -29,5 +29,5 @@ def choose_device(asked: Literal["auto", "cpu", "cuda"]) -> ChosenDevice:
 
         return ChosenDevice("cuda", f"Training on the GPU, {torch.cuda.get_device_name()}.")
     if asked == "cuda":
-        raise InputError(f"There is no GPU to train on: {reason}.", advice="Use --device cpu, or mend that first.")
+        raise InputError(f"There is no GPU to use: {reason}.", advice="Use --device cpu, or mend that first.")
     return ChosenDevice("cpu", f"Training on the CPU: {reason}.")

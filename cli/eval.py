@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from recon.cli.command import Talk
 from recon.cli.console import Console
+from recon.cli.device import choose_device
 from recon.cli.finishing import together
 from recon.cli.opening import TrainedRun, open_run, posed_again, scene_with_photos
 from recon.errors import RunError
@@ -33,6 +34,8 @@ class Options(Talk):
     """Where the photos are now, if they were moved."""
     masks: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Where the masks are now, if they were moved elsewhere than inside or beside the photos."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """What renders: auto takes an NVIDIA GPU where there is one that works."""
     mesh: Annotated[Path | None, tyro.conf.arg(metavar="GT")] = None
     """The true surface, a mesh or a cloud in the photos' frame: measures the run's mesh against it, too."""
     visible: Annotated[Path | None, tyro.conf.arg(metavar="POINTS")] = None
@@ -44,7 +47,7 @@ class Options(Talk):
 
 
 def run(options: Options, console: Console) -> dict[str, Any]:
-    opened = open_run(options.folder)
+    opened = open_run(options.folder, choose_device(options.device).name)
     reconstruction = posed_again(opened.run, options.images, options.masks)
     scene = scene_with_photos(opened.run, opened.config, reconstruction)
     if len(scene.test) == 0:

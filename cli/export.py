@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from recon.cli.command import Talk
 from recon.cli.console import Console
+from recon.cli.device import choose_device
 from recon.cli.exported import remember
 from recon.cli.opening import TrainedRun, has_all_photos, open_run, scene_to_look_at
 from recon.cli.selecting import with_selections
@@ -53,6 +54,8 @@ class Options(Talk):
     keyframes: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Views saved in the viewer: the .mp4 passes through them. Without it, it goes around, or along where the photos
     were taken if path is in its name."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """What renders and compares photos: auto takes an NVIDIA GPU where there is one that works."""
     mesh: MeshConfig = field(default_factory=MeshConfig)
     """How meshes are made."""
 
@@ -62,7 +65,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
     check_targets(options.to)
     max_bytes = None if options.max_size is None else bytes_of(options.max_size)
     keyframes = () if options.keyframes is None else read_keyframes(options.keyframes)
-    opened = open_run(options.folder)
+    opened = open_run(options.folder, choose_device(options.device).name)
     work = with_selections(opened, work_of(opened, frame=options.frame, max_bytes=max_bytes), options.select)
     work = replace(work, mesh=options.mesh, keyframes=keyframes)
     meshed = work

@@ -59,6 +59,8 @@ class TrainedRun:
     model: Model
     config: Kept
     step: int
+    device: torch.device | str = "cpu"
+    """What renders."""
 
     @property
     def background(self) -> Float[Tensor, "3"]:
@@ -66,16 +68,17 @@ class TrainedRun:
         return torch.full((3,), 1.0 if self.config.scene.transparent else 0.0)
 
 
-def open_run(folder: Path) -> TrainedRun:
+def open_run(folder: Path, device: torch.device | str = "cpu") -> TrainedRun:
+    """The run's newest state on that device; what it renders is where its cameras are: on the CPU."""
     run = Run.open(folder)
     if not run.has_checkpoint:
         raise RunError(f"{folder} has no checkpoint yet.", advice=f"Train it: recon train --resume {folder}.")
     config = read_kept(run)
     scene = read_scene(run.scene)
-    model = build_model(config.options.model, scene, steps=1)
+    model = build_model(config.options.model, scene, steps=1, device=device)
     state = TrainState.start(model, scene)
     load_state(run, state)
-    return TrainedRun(run, scene, model, config, state.step)
+    return TrainedRun(run, scene, model, config, state.step, device)
 
 
 def load_state(run: Run, state: TrainState) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from recon.cli.command import Talk
 from recon.cli.console import Console
+from recon.cli.device import choose_device
 from recon.cli.opening import TrainedRun, open_run
 from recon.errors import InputError
 from recon.export.film import Route, film_cameras
@@ -41,12 +42,15 @@ class Options(Talk):
     background: Literal["auto", "black", "white"] = "auto"
     """Behind the scene. auto: white where the photos have transparency, black elsewhere."""
 
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """What renders: auto takes an NVIDIA GPU where there is one that works."""
+
 
 def run(options: Options, console: Console) -> dict[str, Any]:
     if options.fps < 1 or (options.seconds is not None and options.seconds <= 0):
         raise InputError("A film needs at least one frame.", advice="Give --seconds and --fps above 0.")
     route = _route(options.views)
-    opened = open_run(options.folder)
+    opened = open_run(options.folder, choose_device(options.device).name)
     background = _background(options, opened)
     if route is None:
         files = _photos(options, opened, background, console)

@@ -22,7 +22,7 @@ def scene_to_mesh(opened: TrainedRun, config: MeshConfig, console: Console) -> S
         return scene
     with console.stage("depth") as stage:
         try:
-            found = known_depths(StereoDepth(), scene, scene.train, stage.progress)
+            found = known_depths(StereoDepth(device=opened.device), scene, scene.train, stage.progress)
             told = dict(zip(scene.train, found, strict=True))
         except InputError as error:
             stage.result = f"the model's alone: {error.message}"

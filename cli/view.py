@@ -6,13 +6,14 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from torch import Tensor
 
 from recon.cli.command import Talk
 from recon.cli.console import Console
+from recon.cli.device import choose_device
 from recon.cli.interruption import Interruption
 from recon.cli.opening import TrainedRun, open_run, scene_to_look_at
 from recon.cli.splat_scene import open_splats
@@ -39,6 +40,8 @@ class Options(Talk):
     """A folder that recon train wrote, or a splat file in any format that recon reads."""
     features: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Where recon features put what it found, if not in the run: to select what looks alike, and colour by it."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """What renders: auto takes an NVIDIA GPU where there is one that works."""
     port: int = 7007
     """Where the viewer answers; the next free one when it is taken."""
     host: str = "127.0.0.1"
@@ -68,7 +71,7 @@ def _open(options: Options, console: Console) -> tuple[Renderer, Scene, tuple[Al
     path = options.path
     if is_splat_file(path) and not path.is_dir():
         return *open_splats(path), None
-    opened = open_run(path)
+    opened = open_run(path, choose_device(options.device).name)
     return opened.model, scene_to_look_at(opened), _alike(opened, options.features, console)
 
 

@@ -8,10 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from command_line import result
 from painted_ball import ball_scene
 from pretended_gpu import CUDA, MisplacedError, PretendedGpu
 from small_fields import MODELS, SMALL
 
+from recon import models
+from recon.cli.main import main
 from recon.models import ClassicNerfConfig, GaussianConfig, NerfConfig, build_model
 from recon.models.gaussians import AdaptiveDensity, GaussianModel, Mcmc
 from recon.ops.device import gpu_kernels
@@ -192,6 +195,43 @@ def test_gaussians_learn_there_whatever_is_asked_of_them(gpu, room, pretended, o
         assert model.gaussians().means.device.type == "cpu"
         assert model.make_do() == int(0.9 * held["model.count"])
     assert torch.equal(seen[0].rgb, seen[1].rgb)
+
+
+# --- Commands ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def field_run(photos_with_poses, tmp_path_factory):
+    """A field that was taught for some steps on the CPU."""
+    run, few = tmp_path_factory.mktemp("runs") / "field", ("--steps", "30", "--hold-out", "3", "--no-viewer")
+    small = ("--samples", "1024", "--detail.levels", "4", "--detail.entries", "10", "--detail.width", "16")
+    train = ("train", "--images", str(photos_with_poses), "--output", str(run), "--quiet", *few, "nerf", *small)
+    assert main([*train, "--detail.occupancy", "16"]) == 0
+    return run
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("eval",), ("render", "--views", "test", "--output", "pictures"), ("export", "--to", "depth.npz")],
+    ids=lambda command: command[0],
+)
+def test_a_run_is_measured_drawn_and_exported_there(field_run, pretended, command, tmp_path, capsys, monkeypatch):
+    name, *options = command
+    opened, build = [], models.build_model
+
+    def built(*args, **kwargs):
+        opened.append(build(*args, **kwargs))
+        return opened[-1]
+
+    monkeypatch.setattr("recon.cli.opening.build_model", built)
+    monkeypatch.setattr("recon.ops.device.why_no_gpu", lambda: None)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "pretended")
+    monkeypatch.chdir(tmp_path)
+    with pretended.on():
+        there = result(capsys, name, field_run, *options, "--device", "cuda")
+        assert [model.field.networks.values.device for model in opened] == [CUDA]
+    here = result(capsys, name, field_run, *options, "--device", "cpu")
+    assert here == there
 
 
 # --- Stereo -----------------------------------------------------------------------------------------------------------
