@@ -23,14 +23,15 @@ class Train:
 
     data: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """An .npz with points [clouds, n, 3], labels and class_names, or a folder with one that has "train" in its name."""
-    network: Literal["pointnet", "pointnet2", "pointnet2-msg"] = "pointnet2"
-    """PointNet with T-Nets, PointNet++ with single-scale, or with multi-scale grouping."""
+    network: Literal["pointnet", "pointnet2", "pointnet2-ssg", "pointnet2-msg"] = "pointnet2"
+    """PointNet with T-Nets; PointNet++ with multi-resolution, single-scale or multi-scale grouping."""
     output: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder for checkpoint, weights and measurements. Without it: runs/ and the network's name."""
     resume: bool = False
     """Go on with a training that was stopped; ends where it would have ended."""
-    start: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Weights to begin with, of the same network and classes."""
+    start: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE...")] = ()
+    """Weights to begin with, of the same classes and network; for pointnet2 also those of its parts, a pointnet2-ssg
+    and a pointnet. With --epochs 0 they are put together as they are."""
     training: tyro.conf.OmitArgPrefixes[CloudTraining] = field(default_factory=CloudTraining)
 
 

@@ -39,7 +39,7 @@ def taught(
     config: CloudTraining = QUICK,
     *,
     resume: bool = False,
-    start: Path | None = None,
+    start: tuple[Path, ...] = (),
     told: Callable[[EpochReport], None] = lambda _: None,
 ) -> Trained:
     return train_in_folder(

@@ -92,6 +92,24 @@ def test_points_that_are_no_numbers_are_left_out() -> None:
     assert first == second
 
 
+def test_only_what_is_not_sure_from_one_side_is_looked_at_from_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def predict(network: torch.nn.Module, points: torch.Tensor, *, batch: int) -> torch.Tensor:
+        asked.append(len(points))
+        sure = points[:, :, 2].std(dim=1) > 0.5  # of poles, seen from the first side
+        side = 0.95 if len(asked) == 1 else 0.6
+        return torch.stack([torch.where(sure, side, 0.6), torch.where(sure, 1 - side, 0.4)], dim=1)
+
+    monkeypatch.setattr("recon.priors.clouds.classifier.predict", predict)
+    clouds = torch.from_numpy(
+        np.stack([prepared(cloud, up=UP, count=128) for cloud in (pole_cloud(), box_cloud((2, 2, 1), 300))])
+    )
+    scores = untrained().scores(clouds)
+    assert asked == [2, 1, 1, 1]
+    assert scores[:, 0].tolist() == pytest.approx([0.95, 0.6])
+
+
 def test_what_is_not_sure_is_unknown() -> None:
     answer = replace(untrained(), threshold=1.0).classify([pole_cloud()])[0]
     assert answer.label == UNKNOWN

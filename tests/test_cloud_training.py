@@ -21,6 +21,7 @@ from recon.priors.clouds.augmenting import Turns, augmented
 from recon.priors.clouds.labelled import read_labelled
 from recon.priors.clouds.networks import NETWORKS, NetworkName
 from recon.priors.clouds.training import EpochReport, TrainingState, train
+from recon.priors.clouds.weights_file import load_weights
 
 
 def test_augmented_clouds_keep_their_up_axis_and_radius() -> None:
@@ -87,12 +88,31 @@ def test_a_training_may_start_from_weights_of_its_own_kind_alone(tmp_path: Path)
     clouds = read_labelled(labelled_file(tmp_path / "train.npz"))
     first = taught(tmp_path / "first", clouds, "pointnet", replace(QUICK, epochs=1))
     still = replace(QUICK, epochs=1, learning_rate=0.0)
-    second = taught(tmp_path / "second", clouds, "pointnet", still, start=first.weights)
+    second = taught(tmp_path / "second", clouds, "pointnet", still, start=(first.weights,))
     before, after = load_file(first.weights), load_file(second.weights)
     name = "head.4.weight"
     torch.testing.assert_close(after[name], before[name])
-    with pytest.raises(InputError, match="not of pointnet2"):
-        taught(tmp_path / "third", clouds, "pointnet2", QUICK, start=first.weights)
+    with pytest.raises(InputError, match="not of pointnet2-ssg"):
+        taught(tmp_path / "third", clouds, "pointnet2-ssg", QUICK, start=(first.weights,))
+
+
+def test_networks_trained_alone_are_put_together(tmp_path: Path) -> None:
+    clouds = read_labelled(labelled_file(tmp_path / "train.npz"))
+    parts = [taught(tmp_path / name, clouds, name, replace(QUICK, epochs=1)) for name in ("pointnet2-ssg", "pointnet")]
+    files = tuple(part.weights for part in parts)
+    whole = taught(tmp_path / "whole", clouds, "pointnet2", replace(QUICK, epochs=0), start=files)
+    networks = [load_weights(path)[0] for path in (*files, whole.weights)]
+    with torch.no_grad():
+        grouped, single, both = (network(clouds.points[:, :64]).logits for network in networks)
+    torch.testing.assert_close(both, (grouped + single) / 2)
+
+
+def test_a_training_is_not_resumed_without_what_it_started_from(tmp_path: Path) -> None:
+    clouds = read_labelled(labelled_file(tmp_path / "train.npz"))
+    first = taught(tmp_path / "first", clouds, "pointnet", replace(QUICK, epochs=1))
+    taught(tmp_path / "second", clouds, "pointnet", replace(QUICK, epochs=1), start=(first.weights,))
+    with pytest.raises(RunError, match="had start"):
+        taught(tmp_path / "second", clouds, "pointnet", replace(QUICK, epochs=1), resume=True)
 
 
 def test_the_command_trains_and_measures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

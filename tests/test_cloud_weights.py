@@ -16,6 +16,7 @@ from recon.priors.clouds import CloudClassifier
 from recon.priors.clouds.choosing import network_classifier
 from recon.priors.clouds.labelled import read_labelled
 from recon.priors.clouds.networks import build_network
+from recon.priors.clouds.weights_file import load_weights
 
 
 def test_weights_survive_their_file(tmp_path: Path) -> None:
@@ -27,6 +28,13 @@ def test_weights_survive_their_file(tmp_path: Path) -> None:
     assert classifier.points == 64
     assert classifier.threshold == pytest.approx(done.threshold)
     assert 0 < classifier.classify([pole_cloud()])[0].confidence <= 1
+
+
+def test_weights_of_single_scales_go_by_the_name_they_had_before(tmp_path: Path) -> None:
+    said = {"network": "pointnet2", "classes": CLASSES, "points": 64, "threshold": 0.5}
+    tensors = {n: t for n, t in build_network("pointnet2-ssg", 2).state_dict().items() if "tracked" not in n}
+    save_file(tensors, tmp_path / "old.safetensors", {"recon": json.dumps(said)})
+    assert load_weights(tmp_path / "old.safetensors")[1].network == "pointnet2-ssg"
 
 
 @pytest.mark.parametrize("spoil", ["cut", "pickle", "nameless", "other", "nan"])
@@ -54,7 +62,7 @@ def test_missing_weights_say_which_how_large_and_what_to_do(monkeypatch: pytest.
     with pytest.raises(InputError, match="no classifier 'pointnext'"):
         network_classifier("pointnext")
     monkeypatch.setattr("recon.priors.clouds.weights_file.__file__", str(tmp_path / "here.py"))
-    with pytest.raises(InputError, match=r"weights of pointnet2 \(about 1 MB\)") as missing:
+    with pytest.raises(InputError, match=r"weights of pointnet2 \(about 2 MB\)") as missing:
         network_classifier("pointnet2")
     assert "recon pointnet train --network pointnet2" in missing.value.advice
 

@@ -19,6 +19,8 @@ from recon.priors.clouds.training import predict
 __all__ = ["UNKNOWN", "Classification", "CloudClassifier", "NetworkClassifier", "out_of_memory"]
 
 UNKNOWN = "unknown"
+_SURE = 0.9
+"""Confidence, of one side, with which no other side is asked. Half of ModelNet10's held-out shapes; all were right."""
 Z_UP = np.array([0.0, 0.0, 1.0])
 
 
@@ -64,7 +66,8 @@ class NetworkClassifier:
     to_box: bool = False
     """Whether clouds are turned to their boxes first."""
     votes: int = 4
-    """Turns about the up axis whose probabilities are averaged, each of two samples of the points."""
+    """Turns about the up axis whose probabilities are averaged, each of two samples of the points; one where that is
+    sure already."""
     batch: int = 64
     device: torch.device | str = "cpu"
     note: Callable[[str], None] = lambda _: None
@@ -81,15 +84,21 @@ class NetworkClassifier:
 
     def scores(self, points: Float[Tensor, "b n 3"]) -> Float[Tensor, "b c"]:
         """Probabilities of clouds that are prepared already, of as many points as the network sees or more."""
+        scores = self._from_side(points, 0.0)
+        unsure = scores.amax(dim=1) < _SURE
+        angles = [2 * torch.pi * vote / self.votes for vote in range(1, self.votes)]
+        if len(angles) > 0 and bool(unsure.any()):
+            sides = [scores[unsure], *(self._from_side(points[unsure], angle) for angle in angles)]
+            scores[unsure] = torch.stack(sides).mean(dim=0)
+        return scores
+
+    def _from_side(self, points: Float[Tensor, "b n 3"], angle: float) -> Float[Tensor, "b c"]:
         network = self.network.to(self.device)
         samples = [points[:, : self.points]]
         if points.shape[1] > self.points:
             samples.append(points[:, -self.points :])
-        sides = []
-        for vote in range(self.votes):
-            angle = torch.full((len(points),), 2 * torch.pi * vote / self.votes)
-            sides += [self._predict(network, turned(sample.float(), angle)) for sample in samples]
-        return torch.stack(sides).mean(dim=0)
+        angles = torch.full((len(points),), angle)
+        return torch.stack([self._predict(network, turned(sample.float(), angles)) for sample in samples]).mean(dim=0)
 
     def _predict(self, network: nn.Module, points: Float[Tensor, "b n 3"]) -> Float[Tensor, "b c"]:
         while True:

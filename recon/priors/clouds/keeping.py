@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from recon.io.disk import write_whole
 from recon.priors.clouds.choosing import confidence_threshold
 from recon.priors.clouds.classifier import NetworkClassifier
 from recon.priors.clouds.labelled import LabelledClouds
-from recon.priors.clouds.networks import NetworkName, build_network
+from recon.priors.clouds.networks import PARTS, NetworkName, build_network
 from recon.priors.clouds.scoring import Confusion, confusion
 from recon.priors.clouds.training import CloudTraining, EpochReport, TrainingState, train
 from recon.priors.clouds.weights_file import CloudWeights, load_weights, save_weights
@@ -43,13 +43,14 @@ def train_in_folder(
     config: CloudTraining,
     *,
     resume: bool,
-    start: Path | None = None,
+    start: Sequence[Path] = (),
     told: Callable[[EpochReport], None],
     progress: Callable[[float], None],
 ) -> Trained:
     """Train to the end, saving after every epoch; raises `RunError` where `folder` holds something else.
 
-    `start` is a file of weights to begin with, of the same network and classes.
+    `start` are files of weights to begin with, of the same classes and the same network, or its parts. Without epochs,
+    they are what comes out.
     """
     checkpoint = folder / "checkpoint"
     if config.turns == "quarter":
@@ -57,9 +58,10 @@ def train_in_folder(
     teaching, choosing = clouds.held_out(_HELD_OUT)
     state = TrainingState.fresh(network, len(clouds.classes), config)
     settings = {"network": network, "classes": list(clouds.classes), "clouds": len(clouds), **asdict(config)}
-    if start is not None:
-        settings |= {"start": hash_files([start])[0]}
-        state.network.load_state_dict(_begun(start, network, clouds.classes).state_dict())
+    if len(start) > 0:
+        settings |= {"start": hash_files(start)}
+    for path in start:
+        _begin(state.network, path, network, clouds.classes)
     if resume:
         _continue(state, checkpoint, settings)
     elif has_checkpoint(checkpoint):
@@ -68,6 +70,8 @@ def train_in_folder(
     for report in train(state, teaching, choosing, config, progress):
         save_checkpoint(checkpoint, {**state.state_dict(), "settings": settings})
         told(report)
+    if config.epochs == 0:
+        state.best = dict(state.network.state_dict())
     best = build_network(network, len(clouds.classes))
     best.load_state_dict(state.best)
     points = min(config.points, clouds.points.shape[1])
@@ -93,24 +97,27 @@ def measured(found: Confusion) -> dict[str, Any]:
     }
 
 
-def _begun(start: Path, network: NetworkName, classes: tuple[str, ...]) -> nn.Module:
+def _begin(fresh: nn.Module, start: Path, network: NetworkName, classes: tuple[str, ...]) -> None:
+    """The weights of `start` into the network, or the part of it that they are of."""
     begun, said = load_weights(start)
-    if said.network != network or said.classes != classes:
+    parts = PARTS.get(network, {})
+    if said.classes != classes or (said.network != network and said.network not in parts):
         raise InputError(
             f"{start} has weights of {said.network} for {len(said.classes)} classes, not of {network} for these.",
-            advice="Start from weights of the same network and classes, or from none.",
+            advice="Start from weights of the same network or its parts, for the same classes, or from none.",
         )
-    return begun
+    begins = fresh if said.network == network else fresh.get_submodule(parts[said.network])
+    begins.load_state_dict(begun.state_dict())
 
 
 def _continue(state: TrainingState, checkpoint: Path, settings: dict[str, Any]) -> None:
     kept = load_checkpoint(checkpoint)
     before = kept.get("settings", {})
-    changed = [name for name, value in settings.items() if before.get(name) != value]
+    changed = [name for name in {**settings, **before} if before.get(name) != settings.get(name)]
     if changed:
         name = changed[0]
         raise RunError(
-            f"The training in {checkpoint.parent} had {name} {before.get(name)}, not {settings[name]}.",
+            f"The training in {checkpoint.parent} had {name} {before.get(name)}, not {settings.get(name)}.",
             advice="Resume with the same options, or start anew in another --output.",
         )
     state.load_state_dict(kept)

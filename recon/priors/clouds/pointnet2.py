@@ -1,7 +1,8 @@
 """PointNet++: small PointNets around points spread over the cloud, level above level.
 
 A level chooses centres by farthest-point sampling, gathers the points in balls around each, and keeps the largest of
-each channel over a ball. Where a level has several scales, balls of several radii answer side by side.
+each channel over a ball. Where a level has several scales, balls of several radii answer side by side; with several
+resolutions, a PointNet of all points answers beside the levels.
 Source: Qi et al. 2017, "PointNet++", 3; offsets are divided by the ball's radius as in Qian et al. 2022, "PointNeXt".
 """
 
@@ -16,8 +17,9 @@ from torch import Tensor, nn
 
 from recon.ops.point_sets import ball_query, farthest_points
 from recon.priors.clouds.layers import Answer, Normalised, SharedLayers, head, take
+from recon.priors.clouds.pointnet import PointNet
 
-__all__ = ["MULTI_SCALE", "SINGLE_SCALE", "Level", "PointNet2", "Scale"]
+__all__ = ["MULTI_SCALE", "SINGLE_SCALE", "Level", "MultiResolution", "PointNet2", "Scale"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,24 @@ class PointNet2(nn.Module):
         assert features is not None
         whole = self.cloud.largest(torch.cat([points.to(features), features], dim=2))
         return Answer(self.head(whole), points.new_zeros(()))
+
+
+class MultiResolution(nn.Module):
+    """Multi-resolution grouping of the last level, the whole cloud: what the levels below say of it beside what a
+    PointNet says of all its points.
+
+    Each has a head and the logits are averaged, where the paper joins the features before one head (3.3). They err
+    differently, the one about what is far apart and the other about what is small, and each can be trained alone.
+    """
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.grouped = PointNet2(classes, SINGLE_SCALE)
+        self.points = PointNet(classes)
+
+    def forward(self, points: Float[Tensor, "b n 3"]) -> Answer:
+        grouped, single = self.grouped(points), self.points(points)
+        return Answer((grouped.logits + single.logits) / 2, grouped.penalty + single.penalty)
 
 
 class SetAbstraction(nn.Module):

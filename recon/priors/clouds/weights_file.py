@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -65,6 +65,8 @@ def load_weights(path: Path) -> tuple[nn.Module, CloudWeights]:
         with safe_open(str(path), framework="pt") as file:
             said = _said((file.metadata() or {}).get("recon"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+        if said.network == "pointnet2" and "levels.0.balls.0.offsets.weight" in tensors:
+            said = replace(said, network="pointnet2-ssg")  # as it was called before there were several resolutions
         network = build_network(said.network, len(said.classes))
         _fill(network, tensors)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
@@ -103,7 +105,7 @@ def _missing(path: Path) -> InputError:
     if shipped is None:
         return InputError(f"{path} does not exist.", advice="Pass a file that recon pointnet train wrote.")
     return InputError(
-        f"The weights of {shipped} (about 1 MB) are not in this installation: {path} is missing.",
+        f"The weights of {shipped} (about 2 MB) are not in this installation: {path} is missing.",
         advice=f"Install recon again, or train them: recon pointnet train --network {shipped} --data DIR, "
         f"and put weights.safetensors there.",
     )
