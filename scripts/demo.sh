@@ -1,8 +1,13 @@
 #!/bin/sh
-# The whole main job on the demo photos:  demo.sh RECON RUN BUDGET VIEW
+# The whole main job on the demo photos:  demo.sh RECON RUN BEGAN BUDGET VIEW
+# Without a BUDGET, training ends before ten minutes have passed since BEGAN (seconds of the epoch, before installation).
 # A second time, the poses are taken from the first.
 set -eu
-recon=$1 run=$2 budget=$3 view=$4
+recon=$1 run=$2 began=$3 budget=$4 view=$5
+if [ -z "$budget" ]; then
+  left=$((570 - $(date +%s) + began)) # and half a minute for what comes after
+  budget=$((left > 210 ? 210 : left < 75 ? 75 : left))s
+fi
 viewer=--no-viewer
 [ -z "$view" ] || viewer=""
 "$recon" train --images datasets/studio --output "$run" --budget "$budget" --overwrite $viewer
