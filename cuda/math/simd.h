@@ -188,6 +188,10 @@ RECON_HD void sum_lanes_of_8(const f32* v, float* sums) {
 RECON_HD float sum_lanes(f32 v) {
 #if defined(__AVX512F__)
   return _mm512_reduce_add_ps((__m512)v);
+#elif defined(__AVX2__)
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128((__m256)v), _mm256_extractf128_ps((__m256)v, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 #else
   float sum = 0;
   for (int i = 0; i < kLanes; ++i) sum += v[i];

@@ -1,6 +1,6 @@
 // Stage 3: pairs to pixels, front to back, and the way back from pixels to pair gradients.
 //
-// A tile's pixels are cut into blocks of kLanes (4x4, or 4x2). A chunk of pairs is first tested against all blocks at
+// A tile's pixels are cut into blocks of 4x4. A chunk of pairs is first tested against all blocks at
 // once; then each block walks the bitmap of the pairs that touch it, with its transmittance and colour in registers and
 // no branch on what a pixel sees. A pixel takes a Gaussian when alpha >= kMinAlpha and light is left; the one that uses
 // up the light still counts.
@@ -15,7 +15,8 @@
 namespace recon::RECON_ISA {
 namespace {
 
-constexpr uint32_t kAllBlocks = kBlocks == 32 ? ~0u : (1u << (kBlocks % 32)) - 1;
+constexpr float kClamped = kMaxAlpha - 1e-6f;  // 2^kLog2MaxAlpha may be rounded to below kMaxAlpha
+constexpr uint32_t kAllBlocks = (1u << kBlocks) - 1;
 
 // Bit i: the record reaches the pixel centres of block i.
 RECON_HD uint32_t touched_blocks(const float* record) {
@@ -23,10 +24,10 @@ RECON_HD uint32_t touched_blocks(const float* record) {
   for (int i = 0; i < kBlocks; i += kLanes) {
     float x[kLanes], y[kLanes];
     for (int lane = 0; lane < kLanes; ++lane) {
-      x[lane] = float((i + lane) % 4 * 4) + 0.5f;
-      y[lane] = float((i + lane) / 4 * kBlockRows) + 0.5f;
+      x[lane] = float(block_x(i + lane)) + 0.5f;
+      y[lane] = float(block_y(i + lane)) + 0.5f;
     }
-    const f32 top = largest_exponent(record, load(x) - record[kX], load(y) - record[kY], 3.0f, kBlockRows - 1.0f);
+    const f32 top = largest_exponent(record, load(x) - record[kX], load(y) - record[kY], kSide - 1.0f, kSide - 1.0f);
     bits |= lanes_of(ge(top, kReachThreshold)) << i;
   }
   return bits;
@@ -40,6 +41,18 @@ RECON_HD void transpose(const uint32_t* masks, int count, uint64_t* bitmaps) {
     const __m512i m = _mm512_loadu_si512(masks + j);
     for (int b = 0; b < kBlocks; ++b) bitmaps[b] |= uint64_t(_mm512_test_epi32_mask(m, _mm512_set1_epi32(1 << b))) << j;
   }
+#elif defined(__AVX2__)
+  static_assert(kBlocks == 16 && kChunk == 64, "two bytes of blocks, two registers of pairs");
+  for (int byte = 0; byte < 2; ++byte) {
+    alignas(32) uint8_t bytes[kChunk];
+    for (int j = 0; j < kChunk; ++j) bytes[j] = uint8_t(masks[j] >> 8 * byte);
+    __m256i first = _mm256_load_si256((const __m256i*)bytes), second = _mm256_load_si256((const __m256i*)(bytes + 32));
+    for (int b = 8 * byte + 7; b >= 8 * byte; --b) {  // the highest bit of each byte, and then the next one
+      bitmaps[b] = uint32_t(_mm256_movemask_epi8(first)) | uint64_t(uint32_t(_mm256_movemask_epi8(second))) << 32;
+      first = _mm256_add_epi8(first, first), second = _mm256_add_epi8(second, second);
+    }
+  }
+  (void)count;
 #else
   for (int b = 0; b < kBlocks; ++b) bitmaps[b] = 0;
   for (int j = 0; j < count; ++j)
@@ -50,32 +63,32 @@ RECON_HD void transpose(const uint32_t* masks, int count, uint64_t* bitmaps) {
 RECON_HD int first_bit(uint64_t bits) { return __builtin_ctzll(bits); }
 
 // Reads or writes a block's pixels of one plane; pixels outside the image read as 0 and are not written.
-RECON_HD f32 read_block(const Splat& s, const float* plane, BlockWindow w) {
-  float lanes[kLanes] = {};
+RECON_HD f32x16 read_block(const Splat& s, const float* plane, BlockWindow w) {
+  float lanes[kWide] = {};
   for (int row = 0; row < w.rows; ++row)
     for (int column = 0; column < w.columns; ++column)
-      lanes[4 * row + column] = plane[int64_t(w.y + row) * s.width + w.x + column];
-  return load(lanes);
+      lanes[kSide * row + column] = plane[int64_t(w.y + row) * s.width + w.x + column];
+  return load_wide(lanes);
 }
-RECON_HD void write_block(const Splat& s, float* plane, BlockWindow w, f32 v) {
-  float lanes[kLanes];
+RECON_HD void write_block(const Splat& s, float* plane, BlockWindow w, f32x16 v) {
+  float lanes[kWide];
   store(lanes, v);
   for (int row = 0; row < w.rows; ++row)
     for (int column = 0; column < w.columns; ++column)
-      plane[int64_t(w.y + row) * s.width + w.x + column] = lanes[4 * row + column];
+      plane[int64_t(w.y + row) * s.width + w.x + column] = lanes[kSide * row + column];
 }
 
 struct PixelState {
-  f32 t, r, g, b, z, median;
+  f32x16 t, r, g, b, z, median;
 };
 
 // From the pair that took the light past half, counted in the tile, to its Gaussian.
-void write_median(const Splat& s, BlockWindow w, uint32_t begin, f32 pairs) {
-  float lanes[kLanes];
+void write_median(const Splat& s, BlockWindow w, uint32_t begin, f32x16 pairs) {
+  float lanes[kWide];
   store(lanes, pairs);
   for (int row = 0; row < w.rows; ++row)
     for (int column = 0; column < w.columns; ++column) {
-      const float pair = lanes[4 * row + column];
+      const float pair = lanes[kSide * row + column];
       s.median[int64_t(w.y + row) * s.width + w.x + column] =
           pair < 0.0f ? -1 : int32_t(s.pair_gaussian[begin + uint32_t(pair)]);
     }
@@ -85,9 +98,10 @@ template <bool kWithDepth, bool kWithMedian>
 void blend_tile(const Splat& s, int tile) {
   const int tile_x = tile % s.tiles_x, tile_y = tile / s.tiles_x;
   const Lanes centres = pixel_centres();
+  const f32x16 dark{};
   PixelState state[kBlocks];
   for (int block = 0; block < kBlocks; ++block)
-    state[block] = {inside(window_of(s, tile_x, tile_y, block)), f32{}, f32{}, f32{}, f32{}, all_lanes(-1.0f)};
+    state[block] = {inside(window_of(s, tile_x, tile_y, block)), dark, dark, dark, dark, all_wide(-1.0f)};
 
   const uint32_t begin = s.tile_start[tile], end = s.tile_start[tile + 1];
   uint32_t alive = kAllBlocks, pair = begin;
@@ -105,24 +119,27 @@ void blend_tile(const Splat& s, int tile) {
       const int block = __builtin_ctz(blocks);
       uint64_t bits = bitmaps[block];
       if (bits == 0) continue;
-      const f32 x = load(centres.x) + float(block % 4 * 4);
-      const f32 y = load(centres.y) + float(block / 4 * kBlockRows);
-      PixelState p = state[block];
+      const f32x16 x = load_wide(centres.x) + float(block_x(block));
+      const f32x16 y = load_wide(centres.y) + float(block_y(block));
+      // Not a PixelState: GCC keeps a struct in memory, and each pair would wait for what the last one stored.
+      PixelState& pixels = state[block];
+      f32x16 t = pixels.t, r = pixels.r, g = pixels.g, b = pixels.b, z = pixels.z, median = pixels.median;
       for (; bits != 0; bits &= bits - 1) {
         const int j = first_bit(bits);
         const float* record = chunk.records[j];
-        const Contribution k = contribution(record, x, y);
-        const f32 w = weight_of(k.alpha, p.t);
+        const f32x16 w = weight_of(contribution(record, x, y).alpha, t);
         if (kWithMedian)
-          p.median = where(both(ge(p.t, 0.5f), lt(p.t - w, 0.5f)), float(pair - begin + uint32_t(j)), p.median);
-        p.r += w * record[kR];
-        p.g += w * record[kG];
-        p.b += w * record[kBlue];
-        if (kWithDepth) p.z += w * record[kDepth];
-        p.t -= w;
+          median = where(both(ge(t, 0.5f), lt(t - w, 0.5f)), float(pair - begin + uint32_t(j)), median);
+        r += w * record[kR];
+        g += w * record[kG];
+        b += w * record[kBlue];
+        if (kWithDepth) z += w * record[kDepth];
+        t -= w;
       }
-      state[block] = p;
-      if (lanes_of(ge(p.t, kMinTransmittance)) == 0) alive &= ~(1u << block);
+      pixels.t = t, pixels.r = r, pixels.g = g, pixels.b = b;
+      if (kWithDepth) pixels.z = z;
+      if (kWithMedian) pixels.median = median;
+      if (lanes_of(ge(t, kMinTransmittance)) == 0) alive &= ~(1u << block);
     }
   }
   s.tile_done[tile] = (pair < end ? pair : end) - begin;
@@ -149,20 +166,19 @@ void blend_tile_backward(const Splat& s, const SplatBackward& d, int tile) {
   const int tile_x = tile % s.tiles_x, tile_y = tile / s.tiles_x;
   const int64_t plane = int64_t(s.width) * s.height;
   const Lanes centres = pixel_centres();
-  PixelGrad state[kBlocks];
+  PixelGrad state[kBlocks][kParts];
   for (int block = 0; block < kBlocks; ++block) {
     const BlockWindow w = window_of(s, tile_x, tile_y, block);
-    const f32 g_alpha = read_block(s, d.grad_alpha, w);
-    PixelGrad p = {load(centres.x) + float(block % 4 * 4), load(centres.y) + float(block / 4 * kBlockRows),
-                   inside(w), f32{}, read_block(s, d.grad_rgb, w), read_block(s, d.grad_rgb + plane, w),
-                   read_block(s, d.grad_rgb + 2 * plane, w), f32{}};
-    p.behind = p.r * read_block(s, s.rgb, w) + p.g * read_block(s, s.rgb + plane, w) +
-               p.b * read_block(s, s.rgb + 2 * plane, w) - g_alpha * (1.0f - read_block(s, s.alpha, w));
-    if (kWithDepth) {
-      p.z = read_block(s, d.grad_depth, w);
-      p.behind += p.z * read_block(s, s.depth, w);
-    }
-    state[block] = p;
+    const f32x16 x = load_wide(centres.x) + float(block_x(block)), y = load_wide(centres.y) + float(block_y(block));
+    const f32x16 r = read_block(s, d.grad_rgb, w), g = read_block(s, d.grad_rgb + plane, w);
+    const f32x16 b = read_block(s, d.grad_rgb + 2 * plane, w), z = kWithDepth ? read_block(s, d.grad_depth, w) : f32x16{};
+    f32x16 behind = r * read_block(s, s.rgb, w) + g * read_block(s, s.rgb + plane, w) +
+                    b * read_block(s, s.rgb + 2 * plane, w) -
+                    read_block(s, d.grad_alpha, w) * (1.0f - read_block(s, s.alpha, w));
+    if (kWithDepth) behind += z * read_block(s, s.depth, w);
+    for (int i = 0; i < kParts; ++i)
+      state[block][i] = {part_of(x, i), part_of(y, i), part_of(inside(w), i), part_of(behind, i),
+                         part_of(r, i), part_of(g, i), part_of(b, i),         part_of(z, i)};
   }
 
   const uint32_t begin = s.tile_start[tile], end = s.tile_start[tile + 1], done = begin + s.tile_done[tile];
@@ -172,34 +188,42 @@ void blend_tile_backward(const Splat& s, const SplatBackward& d, int tile) {
     fetch(s, pair, count, tile_x, tile_y, chunk);
     for (int j = 0; j < count; ++j) {
       const float* record = chunk.records[j];
-      f32 sums[16] = {};
+      // In two walks: what alpha takes long to say of one part of a block, others are asked meanwhile.
+      f32 alphas[kBlocks * kParts], sums[16] = {};
+      int place = 0;
       for (uint32_t blocks = s.pair_mask[pair + j]; blocks != 0; blocks &= blocks - 1) {
-        const int block = __builtin_ctz(blocks);
-        PixelGrad& p = state[block];
-        const f32 t = p.t;
-        const Contribution k = contribution(record, p.x, p.y);
-        const f32 w = weight_of(k.alpha, t);
-        f32 q = p.r * record[kR] + p.g * record[kG] + p.b * record[kBlue];
-        if (kWithDepth) q += p.z * record[kDepth];
-        const f32 wq = w * q, behind = p.behind - wq;
-        const f32 g = wq - k.alpha * behind * reciprocal(1.0f - k.alpha);  // alpha dL/dalpha
-        const f32 v = where(both(lt(k.exponent, kLog2MaxAlpha), ge(t, kMinTransmittance)), g, f32{});
-        p.t = t - w;
-        p.behind = behind;
-        const f32 vx = v * k.dx, vy = v * k.dy;
-        sums[kV] += v;
-        sums[kVx] += vx;
-        sums[kVy] += vy;
-        sums[kVxx] += vx * k.dx;
-        sums[kVxy] += vx * k.dy;
-        sums[kVyy] += vy * k.dy;
-        sums[kDr] += w * p.r;
-        sums[kDg] += w * p.g;
-        sums[kDb] += w * p.b;
-        if (kWithDepth) sums[kDdepth] += w * p.z;
-        if (kAbsolute) {
-          sums[kAbsX] += absolute(2.0f * record[kA] * vx + record[kB] * vy);
-          sums[kAbsY] += absolute(2.0f * record[kC] * vy + record[kB] * vx);
+        const PixelGrad* parts = state[__builtin_ctz(blocks)];
+        for (int i = 0; i < kParts; ++i) alphas[place++] = contribution(record, parts[i].x, parts[i].y).alpha;
+      }
+      place = 0;
+      for (uint32_t blocks = s.pair_mask[pair + j]; blocks != 0; blocks &= blocks - 1) {
+        PixelGrad* parts = state[__builtin_ctz(blocks)];
+        for (int i = 0; i < kParts; ++i) {
+          PixelGrad& p = parts[i];
+          const f32 alpha = alphas[place++], t = p.t, dx = p.x - record[kX], dy = p.y - record[kY];
+          const f32 w = weight_of(alpha, t);
+          f32 q = p.r * record[kR] + p.g * record[kG] + p.b * record[kBlue];
+          if (kWithDepth) q += p.z * record[kDepth];
+          const f32 wq = w * q, behind = p.behind - wq;
+          const f32 g = wq - alpha * behind * reciprocal(1.0f - alpha);  // alpha dL/dalpha
+          const f32 v = where(both(lt(alpha, kClamped), ge(t, kMinTransmittance)), g, f32{});
+          p.t = t - w;
+          p.behind = behind;
+          const f32 vx = v * dx, vy = v * dy;
+          sums[kV] += v;
+          sums[kVx] += vx;
+          sums[kVy] += vy;
+          sums[kVxx] += vx * dx;
+          sums[kVxy] += vx * dy;
+          sums[kVyy] += vy * dy;
+          sums[kDr] += w * p.r;
+          sums[kDg] += w * p.g;
+          sums[kDb] += w * p.b;
+          if (kWithDepth) sums[kDdepth] += w * p.z;
+          if (kAbsolute) {
+            sums[kAbsX] += absolute(2.0f * record[kA] * vx + record[kB] * vy);
+            sums[kAbsY] += absolute(2.0f * record[kC] * vy + record[kB] * vx);
+          }
         }
       }
       float* out = d.pair_grads + kPairGrad * int64_t(s.pair_slot[pair + j]);

@@ -1,24 +1,28 @@
-// What blending and lifting share on the CPU: a tile's pixels in blocks of kLanes (4x4, or 4x2), pairs fetched in chunks, and
-// what a pair does to a block.
+// What blending and lifting share on the CPU: a tile's pixels in blocks of 4x4, pairs fetched in chunks, and what a pair does
+// to a block.
 #pragma once
 #include "math/footprint.h"
+#include "math/wide.h"
 #include "ops/tiles.h"
 
 namespace recon::RECON_ISA {
 
-constexpr int kBlockRows = kLanes / 4;            // a pixel block is 4 wide
-constexpr int kBlocks = kTile * kTile / kLanes;   // in a tile: 16 or 32
+constexpr int kSide = 4;                         // of a block, in pixels
+constexpr int kBlocks = kTile * kTile / kWide;   // in a tile: four rows of four
 constexpr int kChunk = 64;  // pairs tested and fetched together
 
 struct Lanes {
-  float x[kLanes], y[kLanes];
+  float x[kWide], y[kWide];
 };
 // Pixel centres of a block whose corner is at the origin.
 RECON_HD Lanes pixel_centres() {
   Lanes lanes;
-  for (int i = 0; i < kLanes; ++i) lanes.x[i] = float(i % 4) + 0.5f, lanes.y[i] = float(i / 4) + 0.5f;
+  for (int i = 0; i < kWide; ++i) lanes.x[i] = float(i % kSide) + 0.5f, lanes.y[i] = float(i / kSide) + 0.5f;
   return lanes;
 }
+// Where a block's corner lies in the tile.
+RECON_HD int block_x(int block) { return block % (kTile / kSide) * kSide; }
+RECON_HD int block_y(int block) { return block / (kTile / kSide) * kSide; }
 
 struct Chunk {
   float records[kChunk][kRecord];
@@ -39,21 +43,24 @@ RECON_HD void fetch(const Splat& s, uint32_t pair, int count, int tile_x, int ti
 }
 
 // alpha at a pixel block. It does not look at the transmittance, so that the chain from one pair to the next is short.
+template <class F>
 struct Contribution {
-  f32 dx, dy, exponent, alpha;
+  F dx, dy, exponent, alpha;
 };
-RECON_HD Contribution contribution(const float* record, f32 x, f32 y) {
-  Contribution k;
+template <class F>
+RECON_HD Contribution<F> contribution(const float* record, F x, F y) {
+  Contribution<F> k;
   k.dx = x - record[kX];
   k.dy = y - record[kY];
   k.exponent = k.dx * (record[kA] * k.dx + record[kB] * k.dy) + record[kO];
   k.exponent = record[kC] * k.dy * k.dy + k.exponent;
-  k.alpha = where(ge(k.exponent, kLog2MinAlpha), exp2_of(min_of(k.exponent, kLog2MaxAlpha)), f32{});
+  k.alpha = where(ge(k.exponent, kLog2MinAlpha), exp2_of(min_of(k.exponent, kLog2MaxAlpha)), F{});
   return k;
 }
 // The pair's weight: nothing where the light is used up.
-RECON_HD f32 weight_of(f32 alpha, f32 transmittance) {
-  return where(ge(transmittance, kMinTransmittance), alpha * transmittance, f32{});
+template <class F>
+RECON_HD F weight_of(F alpha, F transmittance) {
+  return where(ge(transmittance, kMinTransmittance), alpha * transmittance, F{});
 }
 
 // The part of a block that lies in the image.
@@ -61,13 +68,13 @@ struct BlockWindow {
   int x, y, columns, rows;
 };
 RECON_HD BlockWindow window_of(const Splat& s, int tile_x, int tile_y, int block) {
-  const int x = tile_x * kTile + block % 4 * 4, y = tile_y * kTile + block / 4 * kBlockRows;
-  return {x, y, min_int(s.width - x, 4), min_int(s.height - y, kBlockRows)};
+  const int x = tile_x * kTile + block_x(block), y = tile_y * kTile + block_y(block);
+  return {x, y, min_int(s.width - x, kSide), min_int(s.height - y, kSide)};
 }
-RECON_HD f32 inside(BlockWindow w) {
-  float lanes[kLanes];
-  for (int i = 0; i < kLanes; ++i) lanes[i] = i % 4 < w.columns && i / 4 < w.rows ? 1.0f : 0.0f;
-  return load(lanes);
+RECON_HD f32x16 inside(BlockWindow w) {
+  float lanes[kWide];
+  for (int i = 0; i < kWide; ++i) lanes[i] = i % kSide < w.columns && i / kSide < w.rows ? 1.0f : 0.0f;
+  return load_wide(lanes);
 }
 
 }  // namespace recon::RECON_ISA

@@ -7,7 +7,7 @@ namespace {
 
 // The shares of the nodes along an axis in the pixels of a strip of blocks; nodes outside low..high have none.
 struct Strip {
-  f32 shares[kMostNodes];
+  f32x16 shares[kMostNodes];
   int low, high;
 };
 RECON_HD Strip strip_of(const float* lanes, int tile, int offset, int nodes, int pixels) {
@@ -15,13 +15,13 @@ RECON_HD Strip strip_of(const float* lanes, int tile, int offset, int nodes, int
   Strip strip;
   strip.low = kMostNodes, strip.high = -1;
   for (int i = 0; i < kMostNodes; ++i) {
-    float shares[kLanes];
+    float shares[kWide];
     bool any = false;
-    for (int lane = 0; lane < kLanes; ++lane) {
+    for (int lane = 0; lane < kWide; ++lane) {
       shares[lane] = share_of(first + i, node_at(float(tile * kTile + offset) + lanes[lane], nodes, pixels));
       any |= shares[lane] > 0.0f;
     }
-    strip.shares[i] = load(shares);
+    strip.shares[i] = load_wide(shares);
     if (any) strip.low = min_int(strip.low, i), strip.high = i;
   }
   return strip;
@@ -31,11 +31,12 @@ void weigh_tile(const Splat& s, const SplatLift& d, int tile) {
   const int tile_x = tile % s.tiles_x, tile_y = tile / s.tiles_x;
   const int across = nodes_under_tile(d.columns, s.width), nodes = across * nodes_under_tile(d.rows, s.height);
   const Lanes centres = pixel_centres();
-  Strip columns[4], rows[kTile / kBlockRows];
-  for (int i = 0; i < 4; ++i) columns[i] = strip_of(centres.x, tile_x, 4 * i, d.columns, s.width);
-  for (int i = 0; i < kTile / kBlockRows; ++i)
-    rows[i] = strip_of(centres.y, tile_y, kBlockRows * i, d.rows, s.height);
-  f32 light[kBlocks];
+  Strip columns[kTile / kSide], rows[kTile / kSide];
+  for (int i = 0; i < kTile / kSide; ++i) {
+    columns[i] = strip_of(centres.x, tile_x, kSide * i, d.columns, s.width);
+    rows[i] = strip_of(centres.y, tile_y, kSide * i, d.rows, s.height);
+  }
+  f32x16 light[kBlocks];
   for (int block = 0; block < kBlocks; ++block) light[block] = inside(window_of(s, tile_x, tile_y, block));
 
   const uint32_t begin = s.tile_start[tile], end = s.tile_start[tile + 1], done = begin + s.tile_done[tile];
@@ -49,13 +50,13 @@ void weigh_tile(const Splat& s, const SplatLift& d, int tile) {
         for (int k = 0; k < 8; ++k) sums[i + k] = f32{};
       for (uint32_t blocks = s.pair_mask[pair + j]; blocks != 0; blocks &= blocks - 1) {
         const int block = __builtin_ctz(blocks);
-        const f32 x = load(centres.x) + float(block % 4 * 4), y = load(centres.y) + float(block / 4 * kBlockRows);
-        const f32 w = weight_of(contribution(chunk.records[j], x, y).alpha, light[block]);
+        const f32x16 x = load_wide(centres.x) + float(block_x(block)), y = load_wide(centres.y) + float(block_y(block));
+        const f32x16 w = weight_of(contribution(chunk.records[j], x, y).alpha, light[block]);
         light[block] -= w;
-        const Strip &column = columns[block % 4], &row = rows[block / 4];
+        const Strip &column = columns[block_x(block) / kSide], &row = rows[block_y(block) / kSide];
         for (int v = row.low; v <= row.high; ++v) {
-          const f32 part = w * row.shares[v];
-          for (int u = column.low; u <= column.high; ++u) sums[v * across + u] += part * column.shares[u];
+          const f32x16 part = w * row.shares[v];
+          for (int u = column.low; u <= column.high; ++u) add_product(sums[v * across + u], part, column.shares[u]);
         }
       }
       float totals[kMostTileNodes + 7];
@@ -83,11 +84,11 @@ class Mixture {
   }
 
  private:
-  static constexpr int kMost = 128, kWide = 4 * kLanes;
+  static constexpr int kMost = 128, kAtOnce = 4 * kLanes;
 
   void pour() {
     int channel = 0;
-    for (; channel + kWide <= d_.channels; channel += kWide) {
+    for (; channel + kAtOnce <= d_.channels; channel += kAtOnce) {
       f32 sum[4];
       for (int i = 0; i < 4; ++i) sum[i] = load(sums_ + channel + i * kLanes);
       for (int j = 0; j < count_; ++j)
