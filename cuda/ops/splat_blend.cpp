@@ -1,9 +1,9 @@
 // Stage 3: pairs to pixels, front to back, and the way back from pixels to pair gradients.
 //
-// A tile's pixels are cut into blocks of 4x4. A chunk of pairs is first tested against all blocks at
-// once; then each block walks the bitmap of the pairs that touch it, with its transmittance and colour in registers and
-// no branch on what a pixel sees. A pixel takes a Gaussian when alpha >= kMinAlpha and light is left; the one that uses
-// up the light still counts.
+// A tile's pixels are cut into blocks of 4x4. A chunk of pairs is first tested against all blocks at once; then each block
+// walks the bitmap of the pairs that touch it, with its transmittance and colour in registers and no branch on what a
+// pixel sees. A pixel takes a Gaussian when alpha >= kMinAlpha and light is left; the one that uses up the light still
+// counts.
 //
 // Backward walks the same way forward again, now pair by pair, so that the pair's sums stay in registers. Each pixel has
 // two numbers: the transmittance T, and S, the part of the loss's linearisation <g, colour> that lies behind. With w = alpha T and q = <g, c>:
