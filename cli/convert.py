@@ -45,6 +45,8 @@ class Options(Talk):
 
 def run(options: Options, console: Console) -> dict[str, Any]:
     to = format_of(options.target, to_write=True)
+    if options.target.exists() and options.source.exists() and options.target.samefile(options.source):
+        raise InputError(f"{options.target} would replace what it is made from.", advice="Give it another name.")
     most = to.usual_most if options.max_size is None else bytes_of(options.max_size)
     if to.own_frame is not None and options.frame not in (None, to.own_frame):
         raise InputError(

@@ -107,6 +107,13 @@ def test_networks_trained_alone_are_put_together(tmp_path: Path) -> None:
     torch.testing.assert_close(both, (grouped + single) / 2)
 
 
+def test_no_epochs_and_nothing_to_start_from_make_no_weights(tmp_path: Path) -> None:
+    clouds = read_labelled(labelled_file(tmp_path / "train.npz"))
+    with pytest.raises(InputError, match="0 epochs teach nothing"):
+        taught(tmp_path / "out", clouds, "pointnet", replace(QUICK, epochs=0))
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_training_is_not_resumed_without_what_it_started_from(tmp_path: Path) -> None:
     clouds = read_labelled(labelled_file(tmp_path / "train.npz"))
     first = taught(tmp_path / "first", clouds, "pointnet", replace(QUICK, epochs=1))

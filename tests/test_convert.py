@@ -52,6 +52,19 @@ def test_convert_keeps_a_size(tmp_path: Path, capsys: Said, name: str, version: 
     assert len(read_splats(tmp_path / name)) == said["gaussians"] == 400 - said["left_out"]
 
 
+@pytest.mark.parametrize("target", ["scene.spz", "link.spz", "../there/scene.spz"])
+def test_convert_does_not_replace_what_it_reads(tmp_path: Path, capsys: Said, target: str) -> None:
+    folder = tmp_path / "there"
+    folder.mkdir()
+    source = folder / "scene.spz"
+    write_splats(written_asset(20), source)
+    (folder / "link.spz").symlink_to(source)
+    before = source.read_bytes()
+    assert main(["convert", str(source), str(folder / target)]) == 2
+    assert "would replace what it is made from" in capsys.readouterr().err
+    assert source.read_bytes() == before
+
+
 def test_a_mesh_is_not_taken_for_damaged_splats(tmp_path: Path, capsys: Said) -> None:
     trimesh = pytest.importorskip("trimesh")
     trimesh.creation.box().export(tmp_path / "mesh.glb")

@@ -52,6 +52,10 @@ def train_in_folder(
     `start` are files of weights to begin with, of the same classes and the same network, or its parts. Without epochs,
     they are what comes out.
     """
+    if config.epochs < 1 and len(start) == 0:
+        raise InputError(
+            f"{config.epochs} epochs teach nothing.", advice="Give --epochs 1 or more, or weights with --start."
+        )
     checkpoint = folder / "checkpoint"
     if config.turns == "quarter":
         clouds = clouds.turned_to_boxes()
