@@ -156,6 +156,9 @@ RECON_HD f32 reciprocal(f32 a) {
 #if defined(__AVX512F__)
   const f32 guess = (f32)_mm512_rcp14_ps((__m512)a);
   return guess * (2.0f - a * guess);
+#elif defined(__AVX2__)
+  const f32 guess = (f32)_mm256_rcp_ps((__m256)a);
+  return guess * (2.0f - a * guess);
 #else
   return 1.0f / a;
 #endif

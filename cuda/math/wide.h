@@ -14,7 +14,8 @@ typedef f32 f32x16;
 typedef mask mask16;
 RECON_HD f32x16 load_wide(const float* from) { return load(from); }
 RECON_HD f32x16 all_wide(float a) { return all_lanes(a); }
-RECON_HD f32 part_of(f32x16 a, int) { return a; }
+RECON_HD f32 part_of(const f32x16& a, int) { return a; }
+RECON_HD f32& part_of(f32x16& a, int) { return a; }
 // Adds a product's lanes to fewer lanes, whose sum is wanted in the end.
 RECON_HD void add_product(f32& sum, f32x16 a, f32x16 b) { sum += a * b; }
 
@@ -29,7 +30,8 @@ struct f32x16 {
 RECON_HD f32x16 load_wide(const float* from) { return {load(from), load(from + kLanes)}; }
 RECON_HD void store(float* to, f32x16 v) { store(to, v.low), store(to + kLanes, v.high); }
 RECON_HD f32x16 all_wide(float a) { return {all_lanes(a), all_lanes(a)}; }
-RECON_HD f32 part_of(f32x16 a, int part) { return part == 0 ? a.low : a.high; }
+RECON_HD f32 part_of(const f32x16& a, int part) { return part == 0 ? a.low : a.high; }
+RECON_HD f32& part_of(f32x16& a, int part) { return part == 0 ? a.low : a.high; }
 RECON_HD void add_product(f32& sum, f32x16 a, f32x16 b) {
   sum += a.low * b.low;
   sum += a.high * b.high;
@@ -38,6 +40,7 @@ RECON_HD void add_product(f32& sum, f32x16 a, f32x16 b) {
 RECON_HD f32x16 operator+(f32x16 a, f32x16 b) { return {a.low + b.low, a.high + b.high}; }
 RECON_HD f32x16 operator-(f32x16 a, f32x16 b) { return {a.low - b.low, a.high - b.high}; }
 RECON_HD f32x16 operator*(f32x16 a, f32x16 b) { return {a.low * b.low, a.high * b.high}; }
+RECON_HD f32x16 operator+(f32x16 a, f32 b) { return {a.low + b, a.high + b}; }
 RECON_HD f32x16 operator+(f32x16 a, float b) { return {a.low + b, a.high + b}; }
 RECON_HD f32x16 operator-(f32x16 a, float b) { return {a.low - b, a.high - b}; }
 RECON_HD f32x16 operator*(f32x16 a, float b) { return {a.low * b, a.high * b}; }

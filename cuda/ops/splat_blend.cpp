@@ -62,20 +62,33 @@ RECON_HD void transpose(const uint32_t* masks, int count, uint64_t* bitmaps) {
 
 RECON_HD int first_bit(uint64_t bits) { return __builtin_ctzll(bits); }
 
+// Calls use(lane, offset in a plane, pixels) for each row of a block's pixels in the image.
+template <class Use>
+RECON_HD void for_each_row(const Splat& s, BlockWindow w, const Use& use) {
+  const int64_t corner = int64_t(w.y) * s.width + w.x;
+  if (w.columns == kSide && w.rows == kSide) {  // a size that the compiler knows
+    for (int row = 0; row < kSide; ++row) use(kSide * row, corner + int64_t(row) * s.width, kSide);
+    return;
+  }
+  for (int row = 0; row < w.rows; ++row)
+    for (int column = 0; column < w.columns; ++column)
+      use(kSide * row + column, corner + int64_t(row) * s.width + column, 1);
+}
+
 // Reads or writes a block's pixels of one plane; pixels outside the image read as 0 and are not written.
 RECON_HD f32x16 read_block(const Splat& s, const float* plane, BlockWindow w) {
   float lanes[kWide] = {};
-  for (int row = 0; row < w.rows; ++row)
-    for (int column = 0; column < w.columns; ++column)
-      lanes[kSide * row + column] = plane[int64_t(w.y + row) * s.width + w.x + column];
+  for_each_row(s, w, [&](int lane, int64_t at, int count) {
+    __builtin_memcpy(lanes + lane, plane + at, size_t(count) * sizeof(float));
+  });
   return load_wide(lanes);
 }
 RECON_HD void write_block(const Splat& s, float* plane, BlockWindow w, f32x16 v) {
   float lanes[kWide];
   store(lanes, v);
-  for (int row = 0; row < w.rows; ++row)
-    for (int column = 0; column < w.columns; ++column)
-      plane[int64_t(w.y + row) * s.width + w.x + column] = lanes[kSide * row + column];
+  for_each_row(s, w, [&](int lane, int64_t at, int count) {
+    __builtin_memcpy(plane + at, lanes + lane, size_t(count) * sizeof(float));
+  });
 }
 
 struct PixelState {
@@ -119,7 +132,7 @@ void blend_tile(const Splat& s, int tile) {
       const int block = __builtin_ctz(blocks);
       uint64_t bits = bitmaps[block];
       if (bits == 0) continue;
-      const f32x16 x = load_wide(centres.x) + float(block_x(block));
+      const f32 x = load(centres.x) + float(block_x(block));
       const f32x16 y = load_wide(centres.y) + float(block_y(block));
       // Not a PixelState: GCC keeps a struct in memory, and each pair would wait for what the last one stored.
       PixelState& pixels = state[block];
@@ -127,7 +140,7 @@ void blend_tile(const Splat& s, int tile) {
       for (; bits != 0; bits &= bits - 1) {
         const int j = first_bit(bits);
         const float* record = chunk.records[j];
-        const f32x16 w = weight_of(contribution(record, x, y).alpha, t);
+        const f32x16 w = weight_of(alpha_of(record, x, y), t);
         if (kWithMedian)
           median = where(both(ge(t, 0.5f), lt(t - w, 0.5f)), float(pair - begin + uint32_t(j)), median);
         r += w * record[kR];
@@ -158,7 +171,7 @@ void blend_tile(const Splat& s, int tile) {
 }
 
 struct PixelGrad {
-  f32 x, y, t, behind, r, g, b, z;
+  f32 y, t, behind, r, g, b, z;
 };
 
 template <bool kWithDepth, bool kAbsolute>
@@ -166,19 +179,21 @@ void blend_tile_backward(const Splat& s, const SplatBackward& d, int tile) {
   const int tile_x = tile % s.tiles_x, tile_y = tile / s.tiles_x;
   const int64_t plane = int64_t(s.width) * s.height;
   const Lanes centres = pixel_centres();
+  f32 columns[kBlocks];
   PixelGrad state[kBlocks][kParts];
   for (int block = 0; block < kBlocks; ++block) {
     const BlockWindow w = window_of(s, tile_x, tile_y, block);
-    const f32x16 x = load_wide(centres.x) + float(block_x(block)), y = load_wide(centres.y) + float(block_y(block));
+    const f32x16 y = load_wide(centres.y) + float(block_y(block));
     const f32x16 r = read_block(s, d.grad_rgb, w), g = read_block(s, d.grad_rgb + plane, w);
     const f32x16 b = read_block(s, d.grad_rgb + 2 * plane, w), z = kWithDepth ? read_block(s, d.grad_depth, w) : f32x16{};
     f32x16 behind = r * read_block(s, s.rgb, w) + g * read_block(s, s.rgb + plane, w) +
                     b * read_block(s, s.rgb + 2 * plane, w) -
                     read_block(s, d.grad_alpha, w) * (1.0f - read_block(s, s.alpha, w));
     if (kWithDepth) behind += z * read_block(s, s.depth, w);
+    columns[block] = load(centres.x) + float(block_x(block));
     for (int i = 0; i < kParts; ++i)
-      state[block][i] = {part_of(x, i), part_of(y, i), part_of(inside(w), i), part_of(behind, i),
-                         part_of(r, i), part_of(g, i), part_of(b, i),         part_of(z, i)};
+      state[block][i] = {part_of(y, i), part_of(inside(w), i), part_of(behind, i), part_of(r, i),
+                         part_of(g, i), part_of(b, i),         part_of(z, i)};
   }
 
   const uint32_t begin = s.tile_start[tile], end = s.tile_start[tile + 1], done = begin + s.tile_done[tile];
@@ -188,43 +203,62 @@ void blend_tile_backward(const Splat& s, const SplatBackward& d, int tile) {
     fetch(s, pair, count, tile_x, tile_y, chunk);
     for (int j = 0; j < count; ++j) {
       const float* record = chunk.records[j];
-      // In two walks: what alpha takes long to say of one part of a block, others are asked meanwhile.
-      f32 alphas[kBlocks * kParts], sums[16] = {};
+      // In three walks, each with the numbers that it needs in registers: what alpha takes long to say of one block, others
+      // are asked meanwhile, and the sums wait for no pixel.
+      const uint32_t touched = s.pair_mask[pair + j];
+      f32x16 alphas[kBlocks];
+      f32 weights[kBlocks * kParts], pulls[kBlocks * kParts], sums[16] = {};
       int place = 0;
-      for (uint32_t blocks = s.pair_mask[pair + j]; blocks != 0; blocks &= blocks - 1) {
-        const PixelGrad* parts = state[__builtin_ctz(blocks)];
-        for (int i = 0; i < kParts; ++i) alphas[place++] = contribution(record, parts[i].x, parts[i].y).alpha;
+      for (uint32_t blocks = touched; blocks != 0; blocks &= blocks - 1) {
+        const int block = __builtin_ctz(blocks);
+        f32x16 y;
+        for (int i = 0; i < kParts; ++i) part_of(y, i) = state[block][i].y;
+        alphas[place++] = alpha_of(record, columns[block], y);
       }
       place = 0;
-      for (uint32_t blocks = s.pair_mask[pair + j]; blocks != 0; blocks &= blocks - 1) {
+      for (uint32_t blocks = touched; blocks != 0; blocks &= blocks - 1, ++place) {
         PixelGrad* parts = state[__builtin_ctz(blocks)];
         for (int i = 0; i < kParts; ++i) {
           PixelGrad& p = parts[i];
-          const f32 alpha = alphas[place++], t = p.t, dx = p.x - record[kX], dy = p.y - record[kY];
-          const f32 w = weight_of(alpha, t);
+          const f32 alpha = part_of(alphas[place], i), t = p.t, w = weight_of(alpha, t);
           f32 q = p.r * record[kR] + p.g * record[kG] + p.b * record[kBlue];
           if (kWithDepth) q += p.z * record[kDepth];
           const f32 wq = w * q, behind = p.behind - wq;
           const f32 g = wq - alpha * behind * reciprocal(1.0f - alpha);  // alpha dL/dalpha
-          const f32 v = where(both(lt(alpha, kClamped), ge(t, kMinTransmittance)), g, f32{});
+          pulls[place * kParts + i] = where(both(lt(alpha, kClamped), ge(t, kMinTransmittance)), g, f32{});
+          weights[place * kParts + i] = w;
           p.t = t - w;
           p.behind = behind;
-          const f32 vx = v * dx, vy = v * dy;
-          sums[kV] += v;
-          sums[kVx] += vx;
-          sums[kVy] += vy;
-          sums[kVxx] += vx * dx;
-          sums[kVxy] += vx * dy;
-          sums[kVyy] += vy * dy;
+        }
+      }
+      place = 0;
+      for (uint32_t blocks = touched; blocks != 0; blocks &= blocks - 1) {
+        const int block = __builtin_ctz(blocks);
+        const f32 dx = columns[block] - record[kX];
+        f32 v{}, vy{}, vyy{};
+        for (int i = 0; i < kParts; ++i, ++place) {
+          const PixelGrad& p = state[block][i];
+          const f32 dy = p.y - record[kY], pull = pulls[place], along = pull * dy, w = weights[place];
+          v += pull;
+          vy += along;
+          vyy += along * dy;
           sums[kDr] += w * p.r;
           sums[kDg] += w * p.g;
           sums[kDb] += w * p.b;
           if (kWithDepth) sums[kDdepth] += w * p.z;
           if (kAbsolute) {
-            sums[kAbsX] += absolute(2.0f * record[kA] * vx + record[kB] * vy);
-            sums[kAbsY] += absolute(2.0f * record[kC] * vy + record[kB] * vx);
+            const f32 across = pull * dx;
+            sums[kAbsX] += absolute(2.0f * record[kA] * across + record[kB] * along);
+            sums[kAbsY] += absolute(2.0f * record[kC] * along + record[kB] * across);
           }
         }
+        const f32 vx = v * dx;
+        sums[kV] += v;
+        sums[kVx] += vx;
+        sums[kVy] += vy;
+        sums[kVxx] += vx * dx;
+        sums[kVxy] += vy * dx;
+        sums[kVyy] += vyy;
       }
       float* out = d.pair_grads + kPairGrad * int64_t(s.pair_slot[pair + j]);
       sum_lanes_of_8(sums, out);

@@ -42,20 +42,12 @@ RECON_HD void fetch(const Splat& s, uint32_t pair, int count, int tile_x, int ti
   }
 }
 
-// alpha at a pixel block. It does not look at the transmittance, so that the chain from one pair to the next is short.
-template <class F>
-struct Contribution {
-  F dx, dy, exponent, alpha;
-};
-template <class F>
-RECON_HD Contribution<F> contribution(const float* record, F x, F y) {
-  Contribution<F> k;
-  k.dx = x - record[kX];
-  k.dy = y - record[kY];
-  k.exponent = k.dx * (record[kA] * k.dx + record[kB] * k.dy) + record[kO];
-  k.exponent = record[kC] * k.dy * k.dy + k.exponent;
-  k.alpha = where(ge(k.exponent, kLog2MinAlpha), exp2_of(min_of(k.exponent, kLog2MaxAlpha)), F{});
-  return k;
+// alpha at a block's pixels: f32 x, as every register of a block holds the same columns of it. It does not look at the
+// transmittance, so that the chain from one pair to the next is short.
+RECON_HD f32x16 alpha_of(const float* record, f32 x, f32x16 y) {
+  const f32 dx = x - record[kX], skew = record[kB] * dx, flat = record[kA] * dx * dx + record[kO];
+  const f32x16 dy = y - record[kY], exponent = dy * (dy * record[kC] + skew) + flat;
+  return where(ge(exponent, kLog2MinAlpha), exp2_of(min_of(exponent, kLog2MaxAlpha)), f32x16{});
 }
 // The pair's weight: nothing where the light is used up.
 template <class F>

@@ -50,8 +50,9 @@ void weigh_tile(const Splat& s, const SplatLift& d, int tile) {
         for (int k = 0; k < 8; ++k) sums[i + k] = f32{};
       for (uint32_t blocks = s.pair_mask[pair + j]; blocks != 0; blocks &= blocks - 1) {
         const int block = __builtin_ctz(blocks);
-        const f32x16 x = load_wide(centres.x) + float(block_x(block)), y = load_wide(centres.y) + float(block_y(block));
-        const f32x16 w = weight_of(contribution(chunk.records[j], x, y).alpha, light[block]);
+        const f32 x = load(centres.x) + float(block_x(block));
+        const f32x16 y = load_wide(centres.y) + float(block_y(block));
+        const f32x16 w = weight_of(alpha_of(chunk.records[j], x, y), light[block]);
         light[block] -= w;
         const Strip &column = columns[block_x(block) / kSide], &row = rows[block_y(block) / kSide];
         for (int v = row.low; v <= row.high; ++v) {
