@@ -11,23 +11,42 @@ namespace recon::RECON_ISA {
 
 constexpr int64_t kRays = 64;  // that a thread takes
 
-// Which coarse cells [cubes, side / 8 ...] hold something; null where there are none.
-static uint8_t* coarse_cells(const MarchArgs& a) {
-  if (!has_coarse_cells(a)) return nullptr;
-  const int64_t side = a.side, few = side / kCoarse, rows = a.cubes * side * side;  // cubes are one behind the other in x
-  uint8_t* const coarse = static_cast<uint8_t*>(calloc(size_t(a.cubes * few * few * few), 1));
-  if (coarse == nullptr) return nullptr;
-  for (int64_t row = 0; row < rows; ++row) {
-    const int64_t x = row / side, y = row % side;
-    uint8_t* const to = coarse + (x / kCoarse * few + y / kCoarse) * few;
-    for (int64_t z = 0; z < few; ++z) {
-      uint64_t eight;
-      memcpy(&eight, a.occupied + row * side + z * kCoarse, 8);
-      to[z] |= eight != 0;
+// A bit a cell, which a core's cache has room for where it has none for bytes, and the coarse cells, where there are any.
+class PackedCells {
+ public:
+  PackedCells(const PackedCells&) = delete;
+  PackedCells& operator=(const PackedCells&) = delete;
+  explicit PackedCells(const MarchArgs& a) : args_(a) {
+    if (!has_coarse_cells(a)) return;
+    const int64_t side = a.side, few = side / kCoarse, slices = a.cubes * few;  // cubes are one behind the other in x
+    bits_ = static_cast<uint8_t*>(malloc(size_t(a.cubes * side * side * few)));
+    coarse_ = static_cast<uint8_t*>(calloc(size_t(slices * few * few), 1));
+#pragma omp parallel for num_threads(a.threads) schedule(static)
+    for (int64_t slice = 0; slice < slices; ++slice) {
+      for (int64_t row = slice * kCoarse * side; row < (slice + 1) * kCoarse * side; ++row) {
+        const int64_t x = row / side, y = row % side;
+        for (int64_t z = 0; z < few; ++z) {
+          uint64_t eight;  // bytes, each 0 or 1, whose lowest bits the product moves side by side
+          memcpy(&eight, a.occupied + row * side + z * kCoarse, 8);
+          const uint8_t bits = uint8_t(eight * 0x0102040810204080u >> 56);
+          bits_[row * few + z] = bits;
+          coarse_[(slice * few + y / kCoarse) * few + z] |=
+              uint8_t(((bits & 0x0f) != 0) << octant_of(int(x), int(y), 0) |
+                      ((bits & 0xf0) != 0) << octant_of(int(x), int(y), kFiner));
+        }
+      }
     }
   }
-  return coarse;
-}
+  ~PackedCells() {
+    free(bits_);
+    free(coarse_);
+  }
+  Cells cells() const { return {args_.occupied, bits_, coarse_, args_.side}; }
+
+ private:
+  const MarchArgs& args_;
+  uint8_t *bits_ = nullptr, *coarse_ = nullptr;
+};
 
 // Interval ends of some rays' samples.
 struct Found {
@@ -47,7 +66,8 @@ struct Found {
 void march(const MarchArgs& a) {
   const Cubes cubes = cubes_of(a);
   const Lattice lattice = lattice_of(a.step, a.cone);
-  uint8_t* const coarse = coarse_cells(a);
+  const PackedCells packed(a);
+  const Cells cells = packed.cells();
   const int64_t groups = (a.ray_count + kRays - 1) / kRays;
   Found* const found = static_cast<Found*>(calloc(size_t(groups) + 1, sizeof(Found)));
   a.offsets[0] = 0;
@@ -56,7 +76,7 @@ void march(const MarchArgs& a) {
     const int64_t end = (group + 1) * kRays < a.ray_count ? (group + 1) * kRays : a.ray_count;
     for (int64_t ray = group * kRays; ray < end; ++ray) {
       const int64_t before = found[group].count;
-      march_ray(a, cubes, lattice, coarse, ray, [&](float t0, float t1) { found[group].add(t0, t1); });
+      march_ray(a, cubes, lattice, cells, ray, [&](float t0, float t1) { found[group].add(t0, t1); });
       a.offsets[ray + 1] = found[group].count - before;
     }
   }
@@ -78,7 +98,6 @@ void march(const MarchArgs& a) {
     free(found[group].ends);
   }
   free(found);
-  free(coarse);
 }
 
 }  // namespace recon::RECON_ISA

@@ -43,13 +43,14 @@ __global__ __launch_bounds__(kCells* kWarp) void find_coarse(MarchArgs a, uint8_
   if (cell >= count) return;
   const int few = a.side / kCoarse;
   const int64_t z = cell % few, y = cell / few % few, x = cell / few / few;  // cubes are one behind the other in x
-  bool any = false;
+  unsigned octants = 0;
   for (int row = lane() / kCoarse; row < kCoarse * kCoarse; row += kWarp / kCoarse) {
-    const int64_t in_x = x * kCoarse + row / kCoarse, in_y = y * kCoarse + row % kCoarse;
-    any = any || a.occupied[(in_x * a.side + in_y) * a.side + z * kCoarse + lane() % kCoarse];
+    const int in_x = row / kCoarse, in_y = row % kCoarse, in_z = lane() % kCoarse;
+    const bool holds = a.occupied[((x * kCoarse + in_x) * a.side + y * kCoarse + in_y) * a.side + z * kCoarse + in_z];
+    octants |= unsigned(holds) << octant_of(in_x, in_y, in_z);
   }
-  any = warp_any(kFullWarp, any);
-  if (lane() == 0) coarse[cell] = any;
+  for (int lanes = kWarp / 2; lanes > 0; lanes /= 2) octants |= shuffle_xor(kFullWarp, octants, lanes);
+  if (lane() == 0) coarse[cell] = uint8_t(octants);
 }
 
 struct Count {
@@ -61,7 +62,7 @@ __global__ __launch_bounds__(kThreads) void count_samples(MarchArgs a, Lattice l
   const int64_t ray = int64_t(blockIdx.x) * kThreads + threadIdx.x;
   if (ray >= a.ray_count) return;
   int64_t samples = 0;
-  march_ray(a, cubes_of(a), lattice, coarse, ray, Count{&samples});
+  march_ray(a, cubes_of(a), lattice, Cells{a.occupied, nullptr, coarse, a.side}, ray, Count{&samples});
   counts[ray] = samples;
 }
 
@@ -101,7 +102,7 @@ __global__ __launch_bounds__(kThreads) void write_samples(MarchArgs a, Lattice l
   const int64_t ray = int64_t(blockIdx.x) * kThreads + threadIdx.x;
   if (ray >= a.ray_count || a.offsets[ray] == a.offsets[ray + 1]) return;
   int64_t at = a.offsets[ray];
-  march_ray(a, cubes_of(a), lattice, coarse, ray, Write{&a, ray, &at});
+  march_ray(a, cubes_of(a), lattice, Cells{a.occupied, nullptr, coarse, a.side}, ray, Write{&a, ray, &at});
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // One ray through cubes of occupied cells: where a cell is empty, on to the first interval that can lie in the next one,
-// and where all 8^3 cells around it are, beyond those.
+// and where all 4^3 or 8^3 cells around it are, beyond those.
 #pragma once
 #include "math/lattice.h"
 #include "math/philox.h"
@@ -7,13 +7,42 @@
 
 namespace recon::RECON_ISA {
 
-constexpr int kCoarse = 8;  // cells along the side of those that are passed together
+constexpr int kCoarse = 8, kFiner = 4;  // cells along the side of those that are passed together
 
 RECON_HD Cubes cubes_of(const MarchArgs& a) {
-  return {{a.center[0], a.center[1], a.center[2]}, 1 / a.radius, a.cubes, a.side};
+  return {{a.center[0], a.center[1], a.center[2]}, 1 / a.radius, a.cubes, a.side, 2 / float(a.side), 0.5f * float(a.side)};
 }
 // Not where a coarse cell would reach into the next smaller cube.
 RECON_HD bool has_coarse_cells(const MarchArgs& a) { return a.side % (a.cubes == 1 ? kCoarse : 4 * kCoarse) == 0; }
+
+// An interval whose middle, half an interval from its ends, lies so little before a cell's end may be beyond it after rounding.
+constexpr float kBefore = 0.5f + 0.02f;
+
+// The part of a coarse cell that a cell lies in.
+RECON_HD int octant_of(int x, int y, int z) {
+  return (x % kCoarse / kFiner) << 2 | (y % kCoarse / kFiner) << 1 | z % kCoarse / kFiner;
+}
+
+// Cells as a ray asks for them. `coarse` has a bit for each octant of kCoarse^3 cells in which something is, or is null, and
+// so may be `bits`, one of each cell.
+struct Cells {
+  const bool* occupied;
+  const uint8_t *bits, *coarse;
+  int side;
+
+  // How many cells along each side, this one among them, hold nothing; 0 where it does not.
+  RECON_HD int empty_around(const Cell& c) const {
+    if (coarse != nullptr) {
+      const int64_t few = side / kCoarse;
+      const int octants = coarse[((c.cube * few + c.x / kCoarse) * few + c.y / kCoarse) * few + c.z / kCoarse];
+      if (octants == 0) return kCoarse;
+      if ((octants >> octant_of(c.x, c.y, c.z) & 1) == 0) return kFiner;
+    }
+    const int64_t at = c.index(side);
+    const bool holds = bits == nullptr ? occupied[at] : (bits[at / 8] >> at % 8 & 1) != 0;
+    return holds ? 0 : 1;
+  }
+};
 
 RECON_HD float shift_of(const MarchArgs& a, int64_t ray) {
   if (!a.jitter) return 0;
@@ -22,9 +51,9 @@ RECON_HD float shift_of(const MarchArgs& a, int64_t ray) {
   return (float(random.a >> 8) + 0.5f) * 0x1p-24f;
 }
 
-// Calls found(t0, t1) for each sample of a ray, in order. `coarse` says which coarse cells hold something, or is null.
+// Calls found(t0, t1) for each sample of a ray, in order.
 template <class Use>
-RECON_HD void march_ray(const MarchArgs& a, const Cubes& cubes, const Lattice& lattice, const uint8_t* coarse, int64_t ray,
+RECON_HD void march_ray(const MarchArgs& a, const Cubes& cubes, const Lattice& lattice, const Cells& cells, int64_t ray,
                         const Use& found) {
   const float *const o = a.origins + 3 * ray, *const d = a.directions + 3 * ray;
   const float reach = a.radius * float(int64_t(1) << (cubes.count - 1));
@@ -41,27 +70,25 @@ RECON_HD void march_ray(const MarchArgs& a, const Cubes& cubes, const Lattice& l
   const auto over = [&](int i) { return d[i] == 0 ? 3e38f : 1 / d[i]; };
   const Vec3<float> inverse = {over(0), over(1), over(2)};
   const float far = float(a.far);
-  const int few = cubes.side / kCoarse;
   const bool skips = cubes.count == 1 || cubes.side % 4 == 0;  // else a cell may reach into the next smaller cube
   const float first = lattice.place(float(a.near)) + shift_of(a, ray);
   float k = max_of(floorf(lattice.place(enter) - first) - 1, 0.0f);
+  float t0 = lattice.distance(first + k);
   while (true) {
-    const float t0 = lattice.distance(first + k), t1 = lattice.distance(first + k + 1), mid = 0.5f * (t0 + t1);
+    const float t1 = lattice.distance(first + k + 1), mid = 0.5f * (t0 + t1);
     if (!(mid < far) || mid > leave * 1.0001f) return;
     const auto axis = [&](int i) { return (o[i] + d[i] * mid - cubes.center[i]) * cubes.inverse_radius; };
-    const Vec3<float> y = {axis(0), axis(1), axis(2)};
-    const Cell cell = cell_at(cubes, y);
+    const Cell cell = cell_at(cubes, {axis(0), axis(1), axis(2)});
     float next = k + 1;
-    if (cell.cube >= 0 && a.occupied[cell.index(cubes.side)]) {
+    const int empty = cell.cube < 0 ? 1 : cells.empty_around(cell);
+    if (empty == 0) {
       found(t0, t1);
     } else if (cell.cube >= 0 && skips) {
-      const Cell around = {cell.cube, cell.x / kCoarse, cell.y / kCoarse, cell.z / kCoarse, cell.radius};
-      const bool empty = coarse != nullptr && coarse[around.index(few)] == 0;
-      const float width = 2 * cell.radius / float(empty ? few : cubes.side);
-      const float out = mid + way_out(y, inverse, cell.radius, width) * a.radius;
-      next = max_of(next, floorf(lattice.place(out) - first) - 1);
+      const float out = mid + way_out(cell.place, inverse, float(empty)) * (cell.width * a.radius);
+      next = max_of(next, ceilf(lattice.place(out) - first - kBefore));
     }
     if (!(next > k)) return;  // so far away that a float cannot count on
+    t0 = next == k + 1 ? t1 : lattice.distance(first + next);
     k = next;
   }
 }

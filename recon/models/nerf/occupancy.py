@@ -24,6 +24,8 @@ _FROM = 48
 """Steps before the first update: what a new field says of a cell is chance."""
 _EVERY = 16
 """Steps between two updates. Source: Mueller et al. 2022, appendix E.2."""
+_SETTLED = 512
+"""Steps after which half as many updates do: from then on little changes between two."""
 _FORGET = 0.8
 """Source: the same."""
 _EMPTY = 0.01
@@ -31,7 +33,7 @@ _EMPTY = 0.01
 _REACH = 1.3
 """Half a cell's diagonal, and half as much again for cells nearer to a camera than most; in cells."""
 _OUT_OF_SIGHT = 32
-"""Updates after which a cell is left out in which no ray saw anything: behind surfaces, nothing is ever learnt."""
+"""Times `_EVERY` steps after which a cell is left out in which no ray saw anything: behind surfaces, nothing is ever learnt."""
 _UNSEEN = 2
 """Photos that must see nothing at a cell's place before it is given up for good."""
 
@@ -102,10 +104,11 @@ class Occupancy:
 
         `density` is per world unit.
         """
-        if step < _FROM or step % _EVERY != 0:
+        every = _EVERY if step < _SETTLED else 2 * _EVERY
+        if step < _FROM or step % every != 0:
             return
         self._share = None
-        self._age = torch.where(self._age < _OUT_OF_SIGHT, self._age + 1, self._age)
+        self._age = (self._age + every // _EVERY).clamp(max=_OUT_OF_SIGHT)
 
         def opacity(points: Float[Tensor, "p 3"]) -> Float[Tensor, "p 1"]:
             away = self._bounds.unit(points).norm(dim=-1)
@@ -115,7 +118,7 @@ class Occupancy:
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seed * 1_000_003 + step)  # nerfacc draws from torch's own generator
             self._grid.update_every_n_steps(
-                step, opacity, occ_thre=_EMPTY, ema_decay=_FORGET, warmup_steps=256, n=_EVERY
+                step, opacity, occ_thre=_EMPTY, ema_decay=_FORGET, warmup_steps=256, n=every
             )
 
     def state_dict(self) -> dict[str, Tensor]:

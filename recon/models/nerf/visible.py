@@ -30,7 +30,7 @@ def visible(samples: Samples, density_of: Callable[[Samples], Float[Tensor, "m"]
     """The samples that are a part of their pixel that can be told."""
     rays = samples.rays.long()
     place = torch.arange(len(samples), device=rays.device) - samples.offsets[rays]
-    density, nothing = samples.t0.new_zeros(len(samples)), samples.t0.new_zeros(len(samples), 3)
+    density, nothing = samples.t0.new_zeros(len(samples)), samples.t0.new_zeros(3, len(samples)).T
     seen = None
     for begin, end in itertools.pairwise(_ROUNDS):
         asked = (place >= begin) & (place < end)
