@@ -15,6 +15,8 @@ BEGAN := $(shell date +%s)
 VIEW ?=
 # Which tests, for example TESTS=tests/test_ply.py; empty for all.
 TESTS ?=
+# A process for each of up to four cores; a file's tests stay together.
+SIDE_BY_SIDE ?= --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .PHONY: help setup native check fix test test-gpu test-slow bench demo clean
 .NOTPARALLEL:
@@ -50,7 +52,7 @@ fix: setup
 	$(BIN)/ruff check --fix .
 
 test: setup
-	$(BIN)/python -m pytest -q $(TESTS)
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(TESTS)
 
 test-slow: setup
 	$(BIN)/python -m pytest -q -m slow $(TESTS)

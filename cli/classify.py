@@ -68,6 +68,8 @@ def run(options: Options, console: Console) -> dict[str, Any]:
     runs = [path for path in options.paths if (path / "config.toml").is_file()]
     if len(runs) > 0 and len(options.paths) > 1:
         raise InputError("A run is classified by itself.", advice=f"Pass {runs[0]} alone.")
+    if len(options.paths) == 1 and not options.paths[0].exists():
+        raise InputError(f"{options.paths[0]} does not exist.", advice="Check the path.")
     device = choose_device(options.device).name
     classifier = network_classifier(options.classifier, device=device, note=console.warn)
     if options.threshold is not None:
@@ -99,8 +101,7 @@ def _one_by_one(classifier: CloudClassifier, options: Options, console: Console)
                 console.warn(f"{_about(path, error.message)} Left out.")
                 continue
             for index, (cloud, answer) in enumerate(zip(clouds, found, strict=True)):
-                if cloud.not_finite > 0:
-                    console.warn(f"{path}: {cloud.not_finite} points are not finite and were left out.")
+                _warn_of_not_finite(path, cloud, console)
                 row = {"index": index} if len(clouds) > 1 else {}
                 said = {"label": answer.label, "confidence": answer.confidence, "scores": answer.scores}
                 answers.append({"file": str(path), **row, "points": len(cloud.xyz), **said})
@@ -122,8 +123,7 @@ def _in_a_scan(path: Path, classifier: CloudClassifier, options: Options, consol
     clouds = read_clouds(path)
     if len(clouds) > 1:
         raise InputError(f"{path} holds {len(clouds)} clouds.", advice="Leave --objects away, or pass one scan.")
-    if clouds[0].not_finite > 0:
-        console.warn(f"{path}: {clouds[0].not_finite} points are not finite and were left out.")
+    _warn_of_not_finite(path, clouds[0], console)
     folder = options.output if options.output is not None else path.parent / f"{path.stem}_{_EXPORTS}"
     up = np.array(_up(options, clouds))
     return {"scan": str(path), **_named(clouds[0].xyz, up, folder, classifier, options, console)}
@@ -172,6 +172,12 @@ def _named(
             print(f"object {number}  {_said(thing.described())}, {_size(thing)}, {thing.points} points")
         print(f"Wrote {said} and {cloud}.")
     return {"objects": [thing.described() for thing in found], "json": str(said), "cloud": str(cloud)}
+
+
+def _warn_of_not_finite(path: Path, cloud: Cloud, console: Console) -> None:
+    if cloud.not_finite > 0:
+        total = len(cloud.xyz) + cloud.not_finite
+        console.warn(f"{path}: {cloud.not_finite} of {total} points not finite, left out.")
 
 
 def _up(options: Options, clouds: list[Cloud]) -> tuple[float, ...]:

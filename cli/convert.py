@@ -70,11 +70,13 @@ def run(options: Options, console: Console) -> dict[str, Any]:
                 lambda: guessed_weights(written.gaussians),
                 spz_version=options.spz_version,
             )
-        write_splats(written, options.target, spz_version=options.spz_version)
+        changed = write_splats(written, options.target, spz_version=options.spz_version)
         size = options.target.stat().st_size
         left_out = len(asset) - len(written)
         fewer = f", {left_out} of {len(asset)} Gaussians left out" if left_out > 0 else ""
         stage.result = f"{options.target}: {to.name}, {size / 1e6:.1f} MB, frame {frame or 'as it was'}{fewer}"
+    for note in changed:
+        console.warn(f"{options.target}: {note}.")
     return {
         "source": str(options.source),
         "file": str(options.target),
@@ -84,5 +86,5 @@ def run(options: Options, console: Console) -> dict[str, Any]:
         "sh_degree": written.gaussians.sh_degree,
         "frame": frame,
         "bytes": size,
-        "notes": list(asset.notes),
+        "notes": [*asset.notes, *changed],
     }

@@ -33,6 +33,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
     return found
 
 
+_ADVICE = "Pass a run, a splat file, a COLMAP model, a transforms.json or a folder of photos."
 _LABELS = {
     "frame": "axes",
     "sh_degree": "SH degree",
@@ -53,12 +54,12 @@ def _shown(value: Any) -> str:
 
 
 def _describe(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise InputError(f"{path} does not exist.", advice="Check the path.")
     from recon.io.colmap import is_colmap
     from recon.io.posed import find_posed
     from recon.io.splats.formats import is_splat_file
 
-    if not path.exists():
-        raise InputError(f"{path} does not exist.", advice="Check the path.")
     if is_splat_file(path) and not path.is_dir():
         return _splats(path)
     if (path / "config.toml").is_file():
@@ -68,7 +69,7 @@ def _describe(path: Path) -> dict[str, Any]:
 
         return _posed("transforms", path, read_transforms(path))
     if path.is_file():
-        raise InputError(f"{path} is nothing that recon knows.", advice="Pass a run, a .ply, a model or a folder.")
+        raise InputError(f"{path} is nothing that recon knows.", advice=_ADVICE)
     if is_colmap(path):
         return _model(path)
     posed = find_posed(path)

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # beside others, threads that wait may not keep a core busy
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import torch
 from emulator import EMULATED, Emulator, build, emulated_kernels, missing
 from room import Room, make_room

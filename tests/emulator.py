@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -9,7 +10,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from ctypes import CDLL
 from dataclasses import dataclass
 from functools import cache as functools_cache
@@ -92,7 +95,8 @@ def missing() -> str:
 def build(cache: Path) -> Emulator:
     """Compiles the kernels and their cases, those that are not in `cache` yet, into a program."""
     cases = [SIMT / "case.cpp", *sorted(SIMT.glob("cases/*.cpp"))]
-    return Emulator(_link(cache, _compiled(cache, [*_kernels(), *cases]), ending="", flags=()))
+    with _alone(cache):
+        return Emulator(_link(cache, _compiled(cache, [*_kernels(), *cases]), ending="", flags=()))
 
 
 def build_module(cache: Path) -> Path:
@@ -105,8 +109,9 @@ def build_module(cache: Path) -> Path:
     found = (*(f"-isystem{folder}" for folder in headers), "-fvisibility=hidden", "-fno-strict-aliasing")
     bindings = [REPOSITORY / "cuda" / name for name in ("bindings_cuda.cpp", "bindings_radiance_cuda.cpp")]
     sources = [*bindings, nanobind / "src" / "nb_combined.cpp"]
-    around = _compiled(cache, sources, flags=("-std=c++17", "-fPIC", *PLACES, *found))  # not what is tested
-    return _link(cache, [*_compiled(cache, _kernels()), *around], ending=".so", flags=("-shared",))
+    with _alone(cache):
+        around = _compiled(cache, sources, flags=("-std=c++17", "-fPIC", *PLACES, *found))  # not what is tested
+        return _link(cache, [*_compiled(cache, _kernels()), *around], ending=".so", flags=("-shared",))
 
 
 def sanitized_environment() -> dict[str, str]:
@@ -130,6 +135,14 @@ def emulated_kernels() -> ModuleType:
 def set_order(order: str, seed: int = 1) -> None:
     """Which thread and which block comes first in the emulated module."""
     CDLL(os.environ[EMULATED]).recon_set_order(ORDERS.index(order), seed)
+
+
+@contextmanager
+def _alone(cache: Path) -> Iterator[None]:
+    """Tests that run side by side compile nothing twice: the second to come finds what the first has made."""
+    with (cache / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _kernels() -> list[Path]:

@@ -104,7 +104,7 @@ def test_a_mesh_gives_points_all_over_its_surface(suffix: str, tmp_path: Path) -
         ("f.ply", b"ply\nformat ascii 1.0\n", "f.ply"),
         ("g.las", b"LASF", "no point cloud that recon reads"),
         ("h.off", b"OFF\nbroken", "h.off"),
-        ("i.xyz", b"0 0 0\n1 0 0\n0 1 0\n", "3 points have no shape"),
+        ("i.xyz", b"0 0 0\n1 0 0\n0 1 0\n", "3 finite points have no shape"),
     ],
 )
 def test_broken_clouds_are_refused_in_words(

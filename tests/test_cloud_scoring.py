@@ -38,7 +38,7 @@ def test_the_threshold_divides_right_answers_from_wrong_ones() -> None:
     assert confidence_threshold(scores, torch.tensor([0, 0, 1, 0])) == pytest.approx(0.9)
 
 
-@pytest.mark.parametrize("spoil", ["text", "shape", "labels", "nan", "pickle"])
+@pytest.mark.parametrize("spoil", ["text", "empty", "missing", "shape", "labels", "words", "nan", "pickle"])
 def test_data_that_is_none_is_refused_in_words(spoil: str, tmp_path: Path) -> None:
     path = labelled_file(tmp_path / "train.npz")
     arrays = dict(np.load(path))
@@ -48,11 +48,15 @@ def test_data_that_is_none_is_refused_in_words(spoil: str, tmp_path: Path) -> No
         arrays["labels"] = arrays["labels"] + 1
     if spoil == "nan":
         arrays["points"][0, 0, 0] = np.nan
+    if spoil == "missing":
+        del arrays["labels"]
+    if spoil == "words":
+        arrays["points"] = arrays["points"].astype(str)
     if spoil == "pickle":
         arrays["labels"] = np.array([{}] * len(arrays["labels"]), dtype=object)
     np.savez(path, **arrays)
-    if spoil == "text":
-        path.write_text("points")
+    if spoil in ("text", "empty"):
+        path.write_text("points" if spoil == "text" else "")
     with pytest.raises(InputError, match=r"train\.npz"):
         read_labelled(path)
 

@@ -65,8 +65,11 @@ def test_a_splat_far_away_costs_the_others_no_precision(tmp_path: Path) -> None:
     gaussians = likely_gaussians(400)
     means = gaussians.means.clone()
     means[7] = torch.tensor([9e5, -4e5, 2e5])
+    asset = SplatAsset(replace(gaussians, means=means), "colmap")
+    assert write_splats(asset, tmp_path / "scene.ply") == write_splats(written_asset(20), tmp_path / "other.spz") == ()
     for ending in (".spz", ".compressed.ply"):
-        write_splats(SplatAsset(replace(gaussians, means=means), "colmap"), tmp_path / f"scene{ending}")
+        (note,) = write_splats(asset, tmp_path / f"scene{ending}")
+        assert note.startswith("1 of 400 Gaussians, far outside the scene")
         read = read_splats(tmp_path / f"scene{ending}").in_frame("colmap").gaussians
         rest = torch.arange(400) != 7
         near = torch.cdist(means[rest].double(), read.means.double()).amin(dim=1)

@@ -50,7 +50,7 @@ def export_splats(work: Work, path: Path, progress: Progress) -> Written:
     if most is not None:
         asset = fitted(asset, path.name, most, weights)
     with _unchecked(path) as unchecked:
-        write_splats(asset, unchecked)
+        notes = write_splats(asset, unchecked)
         size = unchecked.stat().st_size
         read = read_splats(unchecked)
         broken = len(finite) < len(work.model.gaussians()) if isinstance(work.model, HasGaussians) else False
@@ -71,9 +71,10 @@ def export_splats(work: Work, path: Path, progress: Progress) -> Written:
         "loss": round(agreement.loss, 3),
         "loss_measured": agreement.measured,
         "views": agreement.views,
+        "notes": list(notes),
     }
     counted = f"{len(asset)} Gaussians" if len(asset) == everything else f"{len(asset)} of {everything} Gaussians"
-    return Written(f"{counted}, {size / 1e6:.1f} MB, frame {frame}, {same}, {lost}", facts)
+    return Written(f"{counted}, {size / 1e6:.1f} MB, frame {frame}, {same}, {lost}{''.join(f'; {note}' for note in notes)}", facts)
 
 
 def _splats_of(work: Work, gaussians: Gaussians, path: Path) -> SplatAsset:

@@ -14,6 +14,7 @@ from recon.io.splats.asset import SplatAsset, presentable
 from recon.io.splats.compressed_ply import is_compressed_ply, read_compressed_ply, write_compressed_ply
 from recon.io.splats.gltf import read_gltf, write_gltf
 from recon.io.splats.ksplat import read_ksplat
+from recon.io.splats.outliers import beyond_reach
 from recon.io.splats.page import read_page, write_page
 from recon.io.splats.ply_notes import frame_in, up_in
 from recon.io.splats.sog import write_sog
@@ -37,6 +38,8 @@ class SplatFormat:
     """The axes the format prescribes; None where it stores any."""
     weighs: bool = False
     """A file shows more when the asset says how much each splat is seen."""
+    draws_in: bool = False
+    """What lies far outside the scene is moved nearer (`recon.io.splats.outliers`)."""
     usual_most: int | None = None
     """Bytes that a file has at most unless somebody allows it more: it is made to be sent and opened at once."""
 
@@ -54,14 +57,16 @@ def _write_ply(asset: SplatAsset, path: Path) -> None:
 
 FORMATS = (
     SplatFormat("3DGS PLY", ".ply", _read_ply, _write_ply, lossless=True),
-    SplatFormat("compressed PLY", ".compressed.ply", _read_ply, write_compressed_ply),
+    SplatFormat("compressed PLY", ".compressed.ply", _read_ply, write_compressed_ply, draws_in=True),
     SplatFormat("splat", ".splat", read_splat, write_splat),
-    SplatFormat("SPZ", ".spz", read_spz, write_spz, own_frame="opengl", weighs=True),
-    SplatFormat("SOG", ".sog", read_sog, write_sog, weighs=True),
-    SplatFormat("SOG in a folder", "meta.json", read_sog, write_sog, weighs=True),
+    SplatFormat("SPZ", ".spz", read_spz, write_spz, own_frame="opengl", weighs=True, draws_in=True),
+    SplatFormat("SOG", ".sog", read_sog, write_sog, weighs=True, draws_in=True),
+    SplatFormat("SOG in a folder", "meta.json", read_sog, write_sog, weighs=True, draws_in=True),
     SplatFormat("ksplat", ".ksplat", read_ksplat, None),
     SplatFormat("glTF splats", ".glb", read_gltf, write_gltf, lossless=True, own_frame="opengl"),
-    SplatFormat("page", ".html", read_page, write_page, own_frame="opengl", weighs=True, usual_most=25_000_000),
+    SplatFormat(
+        *("page", ".html", read_page, write_page), own_frame="opengl", weighs=True, draws_in=True, usual_most=25_000_000
+    ),
 )
 
 
@@ -104,14 +109,19 @@ def read_splats(path: Path) -> SplatAsset:
     return presentable(known.read(path), str(path))
 
 
-def write_splats(asset: SplatAsset, path: Path, *, spz_version: SpzVersion = 4) -> None:
+def write_splats(asset: SplatAsset, path: Path, *, spz_version: SpzVersion = 4) -> tuple[str, ...]:
     """In the format of the file's ending, in the asset's frame where the format prescribes none.
 
-    The file appears whole or not at all.
+    The file appears whole or not at all. Gives notes on what is another in it, in words for the user.
     """
-    write = format_of(path, to_write=True).write
+    known = format_of(path, to_write=True)
+    write = known.write
     assert write is not None
     if write is write_spz:
         write_spz(asset, path, version=spz_version)
     else:
         write(asset, path)
+    far = beyond_reach(asset.gaussians.means.cpu().numpy()) if known.draws_in else 0
+    if far == 0:
+        return ()
+    return (f"{far} of {len(asset)} Gaussians, far outside the scene, were drawn nearer, for the precision of the others",)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float
 
-__all__ = ["drawn_in", "far_out"]
+__all__ = ["beyond_reach", "drawn_in", "far_out"]
 
 _FAR = 8.0
 _REACH = 60.0
@@ -21,6 +21,12 @@ def far_out(means: Float[np.ndarray, "g 3"]) -> Bool[np.ndarray, "g"]:
     """Those several times farther from the middle than half of all are."""
     _, distance, typical = _distances(means)
     return distance > _FAR * typical
+
+
+def beyond_reach(means: Float[np.ndarray, "g 3"]) -> int:
+    """How many `drawn_in` moves."""
+    _, distance, typical = _distances(means)
+    return int((distance > _REACH * typical).sum())
 
 
 def drawn_in(

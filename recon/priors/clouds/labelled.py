@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from recon.errors import InputError
 from recon.priors.clouds.facing import turned_to_box
 
 __all__ = ["LabelledClouds", "read_labelled"]
+
+
+_ARRAYS = ("points", "labels", "class_names")
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,14 @@ def read_labelled(path: Path) -> LabelledClouds:
     advice = "Pass an .npz with the arrays points [clouds, n, 3], labels [clouds] and class_names."
     try:
         with np.load(path, allow_pickle=False) as file:
-            points, labels, names = (file[name] for name in ("points", "labels", "class_names"))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is no file of labelled clouds: {error}.", advice=advice) from error
+            missing = [name for name in _ARRAYS if name not in getattr(file, "files", ())]
+            if len(missing) > 0:
+                raise InputError(f"{path} has no {' and no '.join(missing)}.", advice=advice)
+            points, labels, names = (file[name] for name in _ARRAYS)
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path} is no file of labelled clouds, or is broken.", advice=advice) from error
+    if points.dtype.kind not in "fiu" or labels.dtype.kind not in "iu" or names.ndim != 1:
+        raise InputError(f"{path} has {points.dtype} as points and {labels.dtype} as labels.", advice=advice)
     if points.ndim != 3 or points.shape[2] != 3 or labels.shape != points.shape[:1] or len(points) == 0:
         raise InputError(f"{path} has points {points.shape} and labels {labels.shape}.", advice=advice)
     if not np.isfinite(points).all():

@@ -31,7 +31,7 @@ def prepared(
     xyz = np.asarray(xyz, dtype=np.float64)
     xyz = xyz[np.isfinite(xyz).all(axis=1)]
     if len(xyz) < FEWEST:
-        raise InputError(f"{len(xyz)} points have no shape.", advice=f"Give {FEWEST} or more.")
+        raise InputError(f"{len(xyz)} finite points have no shape.", advice=f"Give {FEWEST} or more.")
     centred = _about_the_middle(xyz)
     radius = np.linalg.norm(centred, axis=1).max()
     if not radius > _FLAT * np.abs(xyz).max():
