@@ -15,8 +15,8 @@ BEGAN := $(shell date +%s)
 VIEW ?=
 # Which tests, for example TESTS=tests/test_ply.py; empty for all.
 TESTS ?=
-# A process for each of up to four cores; a file's tests stay together.
-SIDE_BY_SIDE ?= --numprocesses auto --maxprocesses 4 --dist loadfile
+# A process for each of up to four cores; a file's tests stay together, in the order of tests/conftest.py.
+SIDE_BY_SIDE ?= --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup native check fix test test-gpu test-slow bench demo clean
 .NOTPARALLEL:

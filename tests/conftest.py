@@ -20,6 +20,13 @@ from recon.errors import InputError
 from recon.ops import device as kernel_choice
 from recon.ops.native import native
 
+_LONG = ("test_simt_operators.py", "test_simt.py", "test_thread_order.py")
+"""Files of few tests that take minutes: first, so that no process has one left when the others have ended."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _LONG.index(item.path.name) if item.path.name in _LONG else len(_LONG))
+
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def device(request: pytest.FixtureRequest) -> torch.device:
