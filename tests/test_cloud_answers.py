@@ -78,7 +78,7 @@ def test_more_points_than_the_network_sees_are_a_fair_sample() -> None:
 
 @pytest.mark.parametrize(
     ("points", "words"),
-    [(np.zeros((3, 3)), "3 finite points"), (np.ones((50, 3)), "one place"), (np.full((50, 3), np.nan), "0 finite points")],
+    [(np.zeros((3, 3)), "3 finite"), (np.ones((50, 3)), "one place"), (np.full((50, 3), np.nan), "0 finite")],
 )
 def test_clouds_without_a_shape_are_refused(points: np.ndarray, words: str) -> None:
     with pytest.raises(InputError, match=words):

@@ -74,7 +74,8 @@ def export_splats(work: Work, path: Path, progress: Progress) -> Written:
         "notes": list(notes),
     }
     counted = f"{len(asset)} Gaussians" if len(asset) == everything else f"{len(asset)} of {everything} Gaussians"
-    return Written(f"{counted}, {size / 1e6:.1f} MB, frame {frame}, {same}, {lost}{''.join(f'; {note}' for note in notes)}", facts)
+    line = f"{counted}, {size / 1e6:.1f} MB, frame {frame}, {same}, {lost}"
+    return Written("; ".join([line, *notes]), facts)
 
 
 def _splats_of(work: Work, gaussians: Gaussians, path: Path) -> SplatAsset:

@@ -124,4 +124,4 @@ def write_splats(asset: SplatAsset, path: Path, *, spz_version: SpzVersion = 4) 
     far = beyond_reach(asset.gaussians.means.cpu().numpy()) if known.draws_in else 0
     if far == 0:
         return ()
-    return (f"{far} of {len(asset)} Gaussians, far outside the scene, were drawn nearer, for the precision of the others",)
+    return (f"{far} of {len(asset)} Gaussians, far outside the scene, drawn nearer for the precision of the others",)
