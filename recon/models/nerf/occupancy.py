@@ -33,7 +33,7 @@ _EMPTY = 0.01
 _REACH = 1.3
 """Half a cell's diagonal, and half as much again for cells nearer to a camera than most; in cells."""
 _OUT_OF_SIGHT = 32
-"""Times `_EVERY` steps after which a cell is left out in which no ray saw anything: behind surfaces, nothing is learnt."""
+"""Times `_EVERY` steps after which a cell is left out in which no ray saw anything: surfaces hide it."""
 _UNSEEN = 2
 """Photos that must see nothing at a cell's place before it is given up for good."""
 
