@@ -23,7 +23,7 @@ SIDE_BY_SIDE ?= --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadsc
 
 help:
 	@echo "make demo    install into .venv, then photos -> poses -> splat (VIEW=1 leaves the viewer open)"
-	@echo "make test    the tests, ten minutes on two cores              make test-slow   whole reconstructions"
+	@echo "make test    the tests, 15 minutes on two cores               make test-slow   whole reconstructions"
 	@echo "make check   format, lint, types, architecture                make fix         format and mend"
 	@echo "make bench   speed and quality, writes docs/kernels_cpu.md    make setup       only install"
 	@echo "make native  compile after a change under cuda/               make test-gpu    the tests that need a GPU"
