@@ -170,6 +170,10 @@ void blend_tile(const Splat& s, int tile) {
   }
 }
 
+constexpr int kBatch = 16;  // pairs that walk together on the way back
+struct Touch {
+  uint8_t pair, block;
+};
 struct PixelGrad {
   f32 y, t, behind, r, g, b, z;
 };
@@ -201,69 +205,76 @@ void blend_tile_backward(const Splat& s, const SplatBackward& d, int tile) {
   for (uint32_t pair = begin; pair < done; pair += kChunk) {
     const int count = min_int(int(done - pair), kChunk);
     fetch(s, pair, count, tile_x, tile_y, chunk);
-    for (int j = 0; j < count; ++j) {
-      const float* record = chunk.records[j];
-      // In three walks, each with the numbers that it needs in registers: what alpha takes long to say of one block, others
-      // are asked meanwhile, and the sums wait for no pixel.
-      const uint32_t touched = s.pair_mask[pair + j];
-      f32x16 alphas[kBlocks];
-      f32 weights[kBlocks * kParts], pulls[kBlocks * kParts], sums[16] = {};
-      int place = 0;
-      for (uint32_t blocks = touched; blocks != 0; blocks &= blocks - 1) {
-        const int block = __builtin_ctz(blocks);
+    for (int first = 0; first < count; first += kBatch) {
+      const int last = min_int(first + kBatch, count);
+      // Three walks over the blocks that some pairs touch, each with the numbers that it needs in registers: what alpha takes
+      // long to say of one, others are asked meanwhile, whichever pair they are of, and the sums wait for no pixel.
+      Touch touches[kBatch * kBlocks];
+      int ends[kBatch], many = 0;
+      for (int j = first; j < last; ++j) {
+        for (uint32_t blocks = s.pair_mask[pair + j]; blocks != 0; blocks &= blocks - 1)
+          touches[many++] = {uint8_t(j), uint8_t(__builtin_ctz(blocks))};
+        ends[j - first] = many;
+      }
+      f32x16 alphas[kBatch * kBlocks];
+      f32 weights[kBatch * kBlocks * kParts], pulls[kBatch * kBlocks * kParts];
+      for (int k = 0; k < many; ++k) {
+        const int block = touches[k].block;
         f32x16 y;
         for (int i = 0; i < kParts; ++i) part_of(y, i) = state[block][i].y;
-        alphas[place++] = alpha_of(record, columns[block], y);
+        alphas[k] = alpha_of(chunk.records[touches[k].pair], columns[block], y);
       }
-      place = 0;
-      for (uint32_t blocks = touched; blocks != 0; blocks &= blocks - 1, ++place) {
-        PixelGrad* parts = state[__builtin_ctz(blocks)];
+      for (int k = 0; k < many; ++k) {
+        const float* record = chunk.records[touches[k].pair];
         for (int i = 0; i < kParts; ++i) {
-          PixelGrad& p = parts[i];
-          const f32 alpha = part_of(alphas[place], i), t = p.t, w = weight_of(alpha, t);
+          PixelGrad& p = state[touches[k].block][i];
+          const f32 alpha = part_of(alphas[k], i), t = p.t, w = weight_of(alpha, t);
           f32 q = p.r * record[kR] + p.g * record[kG] + p.b * record[kBlue];
           if (kWithDepth) q += p.z * record[kDepth];
           const f32 wq = w * q, behind = p.behind - wq;
           const f32 g = wq - alpha * behind * reciprocal(1.0f - alpha);  // alpha dL/dalpha
-          pulls[place * kParts + i] = where(both(lt(alpha, kClamped), ge(t, kMinTransmittance)), g, f32{});
-          weights[place * kParts + i] = w;
+          pulls[k * kParts + i] = where(both(lt(alpha, kClamped), ge(t, kMinTransmittance)), g, f32{});
+          weights[k * kParts + i] = w;
           p.t = t - w;
           p.behind = behind;
         }
       }
-      place = 0;
-      for (uint32_t blocks = touched; blocks != 0; blocks &= blocks - 1) {
-        const int block = __builtin_ctz(blocks);
-        const f32 dx = columns[block] - record[kX];
-        f32 v{}, vy{}, vyy{};
-        for (int i = 0; i < kParts; ++i, ++place) {
-          const PixelGrad& p = state[block][i];
-          const f32 dy = p.y - record[kY], pull = pulls[place], along = pull * dy, w = weights[place];
-          v += pull;
-          vy += along;
-          vyy += along * dy;
-          sums[kDr] += w * p.r;
-          sums[kDg] += w * p.g;
-          sums[kDb] += w * p.b;
-          if (kWithDepth) sums[kDdepth] += w * p.z;
-          if (kAbsolute) {
-            const f32 across = pull * dx;
-            sums[kAbsX] += absolute(2.0f * record[kA] * across + record[kB] * along);
-            sums[kAbsY] += absolute(2.0f * record[kC] * along + record[kB] * across);
+      for (int j = first, k = 0; j < last; ++j) {
+        const float* record = chunk.records[j];
+        f32 sums[16] = {};
+        for (; k < ends[j - first]; ++k) {
+          const f32 dx = columns[touches[k].block] - record[kX];
+          f32 v{}, vy{}, vyy{};
+          for (int i = 0; i < kParts; ++i) {
+            const PixelGrad& p = state[touches[k].block][i];
+            const f32 w = weights[k * kParts + i], pull = pulls[k * kParts + i];
+            const f32 dy = p.y - record[kY], along = pull * dy;
+            v += pull;
+            vy += along;
+            vyy += along * dy;
+            sums[kDr] += w * p.r;
+            sums[kDg] += w * p.g;
+            sums[kDb] += w * p.b;
+            if (kWithDepth) sums[kDdepth] += w * p.z;
+            if (kAbsolute) {
+              const f32 across = pull * dx;
+              sums[kAbsX] += absolute(2.0f * record[kA] * across + record[kB] * along);
+              sums[kAbsY] += absolute(2.0f * record[kC] * along + record[kB] * across);
+            }
           }
+          const f32 vx = v * dx;
+          sums[kV] += v;
+          sums[kVx] += vx;
+          sums[kVy] += vy;
+          sums[kVxx] += vx * dx;
+          sums[kVxy] += vy * dx;
+          sums[kVyy] += vyy;
         }
-        const f32 vx = v * dx;
-        sums[kV] += v;
-        sums[kVx] += vx;
-        sums[kVy] += vy;
-        sums[kVxx] += vx * dx;
-        sums[kVxy] += vy * dx;
-        sums[kVyy] += vyy;
+        float* out = d.pair_grads + kPairGrad * int64_t(s.pair_slot[pair + j]);
+        sum_lanes_of_8(sums, out);
+        out[kDb] = sum_lanes(sums[kDb]);
+        for (int i = kDdepth; i < kPairGrad; ++i) out[i] = kWithDepth || kAbsolute ? sum_lanes(sums[i]) : 0.0f;
       }
-      float* out = d.pair_grads + kPairGrad * int64_t(s.pair_slot[pair + j]);
-      sum_lanes_of_8(sums, out);
-      out[kDb] = sum_lanes(sums[kDb]);
-      for (int i = kDdepth; i < kPairGrad; ++i) out[i] = kWithDepth || kAbsolute ? sum_lanes(sums[i]) : 0.0f;
     }
   }
   for (uint32_t pair = done; pair < end; ++pair)
