@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from recon.ops.surface import normals_of_depth
-from recon.types import Cameras, Renderer, Surface, SurfaceRenderer
+from recon.types import Cameras, Render, Renderer, Surface, SurfaceRenderer
 
 __all__ = ["DepthView", "Progress", "depth_views", "surface_of"]
 
@@ -42,9 +42,9 @@ def depth_views(model: Renderer, cameras: Cameras, *, progress: Progress) -> lis
     for done in range(len(cameras)):
         progress(done / len(cameras), f"depth {done + 1} of {len(cameras)}")
         camera = cameras[done]
-        surface = surface_of(model, camera)
         with torch.no_grad():
             render = model.render(camera)
+        surface = surface_of(model, camera, render)
         rgb = render.rgb / render.alpha.clamp(min=1e-3)[..., None]
         rgb = (rgb.clamp(0, 1) * 255).round().to(torch.uint8).cpu()
         views.append(DepthView(camera, surface.depth.float().cpu(), surface.normal.half().cpu(), rgb))
@@ -52,13 +52,16 @@ def depth_views(model: Renderer, cameras: Cameras, *, progress: Progress) -> lis
 
 
 @torch.no_grad()
-def surface_of(model: Renderer, camera: Cameras) -> Surface:
-    """The model's own surface; from its mean depth where it has none of its own. What is not finite is no surface."""
+def surface_of(model: Renderer, camera: Cameras, render: Render | None = None) -> Surface:
+    """The model's own surface; from its mean depth where it has none of its own, in `render` if that is there already.
+
+    What is not finite is no surface.
+    """
     if isinstance(model, SurfaceRenderer):
         surface = model.surface(camera)
         depth, normal = surface.depth, surface.normal
     else:
-        render = model.render(camera)
+        render = model.render(camera) if render is None else render
         if render.depth is None:
             raise TypeError(f"{type(model).__name__} renders no depth")
         depth = torch.where(render.alpha >= _HALF, render.depth, 0)
