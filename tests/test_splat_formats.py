@@ -13,6 +13,7 @@ from recon.errors import InputError
 from recon.io.splats.asset import SplatAsset, presentable
 from recon.io.splats.formats import FORMATS, format_of, read_splats, write_splats
 from recon.io.splats.spz import SpzVersion, write_spz
+from recon.mesh.files import read_shape
 
 WRITTEN = [known.ending for known in FORMATS if known.write is not None]
 
@@ -104,3 +105,12 @@ def test_an_unknown_ending_lists_the_known_ones() -> None:
     with pytest.raises(InputError, match=r"cannot read splats as a\.xyz: it reads"):
         format_of(Path("a.xyz"))
     assert format_of(Path("A.Compressed.PLY")).name == "compressed PLY"
+
+
+def test_splats_in_gltfs_axes_are_not_measured_against_a_truth(tmp_path: Path) -> None:
+    write_splats(written_asset(20), tmp_path / "scene.glb")
+    (tmp_path / "none.glb").write_bytes(b"")
+    with pytest.raises(InputError, match="holds splats, in the axes of glTF"):
+        read_shape(tmp_path / "scene.glb")
+    with pytest.raises(InputError, match="is empty"):
+        read_shape(tmp_path / "none.glb")

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from recon.errors import InputError
 from recon.geometry import similarity
 from recon.io.ply_header import read_header
+from recon.io.splats.gltf import holds_splats
 from recon.mesh.comparing import Shape
 from recon.mesh.mesh import Mesh
 
@@ -67,8 +68,15 @@ def read_shape(path: Path) -> Shape:
         raise InputError(
             f"{path} does not exist or is no file.", advice="Pass a mesh or point cloud: .ply, .glb, .obj, .stl."
         )
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} is empty.", advice="Copy or export it again.")
     if path.suffix.lower() == ".ply":
         read_header(path)  # trimesh takes less than was promised
+    if path.suffix.lower() == ".glb" and holds_splats(path):
+        raise InputError(
+            f"{path} holds splats, in the axes of glTF and not in those of the truth.",
+            advice="Pass the .ply of the same splats, or a mesh: recon export RUN --to mesh.glb.",
+        )
     try:
         loaded = trimesh.load(path, process=False)
         if isinstance(loaded, trimesh.Scene):
