@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any
 
+from recon.cli.duration import seconds_of
 from recon.cli.kept import require
 from recon.cli.train_options import Options
 from recon.errors import InputError
@@ -31,7 +32,7 @@ def continued(options: Options) -> tuple[Run, Options]:
     given = _given(options)
     elsewhere = {name: value for name, value in given.items() if name in _ELSEWHERE}
     elsewhere |= {name: elsewhere[name].absolute() for name in ("images", "masks") if name in elsewhere}
-    length = {name: value for name, value in given.items() if name in _LENGTH}
+    length = {name: value for name, value in given.items() if name in _LENGTH and not _same(kept, name, value)}
     if length and "training" in config:
         raise InputError(
             f"{run.folder} goes on with the length it was started with.",
@@ -40,6 +41,14 @@ def continued(options: Options) -> tuple[Run, Options]:
     _refuse_others(run, kept, given)
     here = {name: getattr(options, name) for name in _ANEW}
     return run, replace(kept, output=run.folder.absolute(), **here, **elsewhere, **length)
+
+
+def _same(kept: Options, name: str, value: str | int) -> bool:
+    """Whether the run was started with that length, however it was written: 180s or 3m."""
+    before = getattr(kept, name)
+    if name == "budget" and before is not None:
+        return seconds_of(str(value)) == seconds_of(before)
+    return value == before
 
 
 def _given(options: Options) -> dict[str, Any]:

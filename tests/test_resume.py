@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -17,6 +18,8 @@ from command_line import RECON, SMALL, STEPS
 from room import Room
 
 from recon.cli.main import main
+from recon.cli.resuming import _same
+from recon.cli.train_options import Options
 from recon.io import checkpoint as checkpoint_module
 from recon.io.checkpoint import load_checkpoint
 
@@ -187,3 +190,22 @@ def test_what_cannot_change_on_the_way_is_refused_by_name(
     said = capsys.readouterr().err
     assert f"{named} " in said
     assert "goes on as it was started" in said
+
+
+def test_the_length_that_a_run_began_with_may_be_said_again_but_no_other(
+    trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained_run, run)
+    resume = ["train", "--resume", str(run), "--no-viewer", "--quiet"]
+    assert main([*resume, "--steps", str(STEPS)]) == 0
+    for other in (("--steps", str(STEPS + 1)), ("--budget", "3m")):
+        assert main([*resume, *other]) == 2
+        assert "goes on with the length it was started with" in capsys.readouterr().err
+
+
+def test_the_same_budget_may_be_written_otherwise() -> None:
+    begun = Options(budget="180s", steps=7)
+    assert _same(begun, "budget", "3m")
+    assert not _same(begun, "budget", "4m")
+    assert not _same(Options(), "budget", "3m")

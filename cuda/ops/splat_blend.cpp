@@ -10,7 +10,7 @@
 //   S after = S before - w q,    dL/dalpha = T q - S after / (1 - alpha).
 // At the start S = <g, colour> + dL/dT_end T_end.
 #include "ops/entry_points.h"
-#include "ops/splat_blocks.h"
+#include "ops/splat_touches.h"
 
 namespace recon::RECON_ISA {
 namespace {
@@ -170,10 +170,6 @@ void blend_tile(const Splat& s, int tile) {
   }
 }
 
-constexpr int kBatch = 16;  // pairs that walk together on the way back
-struct Touch {
-  uint8_t pair, block;
-};
 struct PixelGrad {
   f32 y, t, behind, r, g, b, z;
 };
@@ -209,31 +205,32 @@ void blend_tile_backward(const Splat& s, const SplatBackward& d, int tile) {
       const int last = min_int(first + kBatch, count);
       // Three walks over the blocks that some pairs touch, each with the numbers that it needs in registers: what alpha takes
       // long to say of one, others are asked meanwhile, whichever pair they are of, and the sums wait for no pixel.
-      Touch touches[kBatch * kBlocks];
-      int ends[kBatch], many = 0;
+      Touches touches;
+      int ends[kBatch];
       for (int j = first; j < last; ++j) {
-        for (uint32_t blocks = s.pair_mask[pair + j]; blocks != 0; blocks &= blocks - 1)
-          touches[many++] = {uint8_t(j), uint8_t(__builtin_ctz(blocks))};
-        ends[j - first] = many;
+        const float* out = d.pair_grads + kPairGrad * int64_t(s.pair_slot[pair + j]);
+        __builtin_prefetch(out, 1), __builtin_prefetch(out + kPairGrad - 1, 1);
+        touches.add(j, s.pair_mask[pair + j]);
+        ends[j - first] = touches.count;
       }
       f32x16 alphas[kBatch * kBlocks];
       f32 weights[kBatch * kBlocks * kParts], pulls[kBatch * kBlocks * kParts];
-      for (int k = 0; k < many; ++k) {
-        const int block = touches[k].block;
+      for (int k = 0; k < touches.count; ++k) {
+        const int block = touches.block[k];
         f32x16 y;
         for (int i = 0; i < kParts; ++i) part_of(y, i) = state[block][i].y;
-        alphas[k] = alpha_of(chunk.records[touches[k].pair], columns[block], y);
+        alphas[k] = alpha_of(chunk.records[touches.pair[k]], columns[block], y);
       }
-      for (int k = 0; k < many; ++k) {
-        const float* record = chunk.records[touches[k].pair];
+      for (int k = 0; k < touches.count; ++k) {
+        const float* record = chunk.records[touches.pair[k]];
         for (int i = 0; i < kParts; ++i) {
-          PixelGrad& p = state[touches[k].block][i];
-          const f32 alpha = part_of(alphas[k], i), t = p.t, w = weight_of(alpha, t);
+          PixelGrad& p = state[touches.block[k]][i];
+          const f32 t = p.t, alpha = where(ge(t, kMinTransmittance), part_of(alphas[k], i), f32{}), w = alpha * t;
           f32 q = p.r * record[kR] + p.g * record[kG] + p.b * record[kBlue];
           if (kWithDepth) q += p.z * record[kDepth];
           const f32 wq = w * q, behind = p.behind - wq;
           const f32 g = wq - alpha * behind * reciprocal(1.0f - alpha);  // alpha dL/dalpha
-          pulls[k * kParts + i] = where(both(lt(alpha, kClamped), ge(t, kMinTransmittance)), g, f32{});
+          pulls[k * kParts + i] = where(lt(alpha, kClamped), g, f32{});
           weights[k * kParts + i] = w;
           p.t = t - w;
           p.behind = behind;
@@ -243,10 +240,10 @@ void blend_tile_backward(const Splat& s, const SplatBackward& d, int tile) {
         const float* record = chunk.records[j];
         f32 sums[16] = {};
         for (; k < ends[j - first]; ++k) {
-          const f32 dx = columns[touches[k].block] - record[kX];
+          const f32 dx = columns[touches.block[k]] - record[kX];
           f32 v{}, vy{}, vyy{};
           for (int i = 0; i < kParts; ++i) {
-            const PixelGrad& p = state[touches[k].block][i];
+            const PixelGrad& p = state[touches.block[k]][i];
             const f32 w = weights[k * kParts + i], pull = pulls[k * kParts + i];
             const f32 dy = p.y - record[kY], along = pull * dy;
             v += pull;
