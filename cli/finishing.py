@@ -15,7 +15,7 @@ from recon.cli.console import Console
 from recon.cli.duration import Deadline
 from recon.cli.exported import remember
 from recon.cli.preparing import Prepared
-from recon.evaluation import evaluate
+from recon.evaluation import evaluate, psnr_of_flat_colour
 from recon.export.splats import export_splats
 from recon.export.work import Work
 from recon.io.run import Run
@@ -30,6 +30,8 @@ _COMPARED = 16
 """At most so many held-out photos are in the report: the worst ones."""
 _SHOWN_SIDE = 400
 """Pixels of the longest side of a picture in the report."""
+_FOG = 3.0
+"""Decibels: renders that are no further above pictures of one flat colour show nothing yet."""
 _REPORTING = 1.0
 """Seconds that the report takes."""
 
@@ -63,6 +65,7 @@ def finish(
         late = "" if len(scores) == len(scene.test) else f" of {len(scene.test)}, for which the budget was enough"
         held_out = f"PSNR {metrics.psnr:.2f} dB, SSIM {metrics.ssim:.3f} on {len(scores)} held-out photos{late}"
         stage.result = held_out if scores else "no photo was held out"
+    _warn_of_fog(metrics, psnr_of_flat_colour(scene, scene.test[: len(scores)]), console)
     if isinstance(model, HasGaussians):
         with console.stage("export") as stage:
             path = run.exports / "splat.ply"
@@ -103,6 +106,15 @@ class _Remembering:
     def render_over(self, background: Float[Tensor, "3"]) -> Float[Tensor, "h w 3"]:
         assert self._last is not None
         return self._last.over(background.to(self._last.rgb.device).expand_as(self._last.rgb)).clamp(0, 1).cpu()
+
+
+def _warn_of_fog(metrics: Metrics, flat: float, console: Console) -> None:
+    """A result that is none is said, and what helps."""
+    if metrics.psnr < flat + _FOG:
+        console.warn(
+            f"The held-out renders are hardly better than one flat colour would be ({metrics.psnr:.1f} against "
+            f"{flat:.1f} dB). Give training more time (--budget, --steps), or take more photos of what they show."
+        )
 
 
 def _time_for_more(deadline: Deadline, done: int, seconds: float) -> bool:

@@ -41,7 +41,7 @@ def run(options: Options, console: Console) -> dict[str, Any]:
     with console.stage("read") as stage:
         mesh, truth = read_shape(options.mesh), read_shape(options.gt)
         visible = None if options.visible is None else read_shape(options.visible)
-        stage.result = f"{len(mesh.faces)} faces against {len(truth.faces) or len(truth.vertices)}"
+        stage.result = f"{_size(mesh)} against {_size(truth)}"
     scores = score(mesh, truth, visible=visible, threshold=options.threshold, align=options.align, console=console)
     if not options.json:
         print_scores(scores)
@@ -65,3 +65,7 @@ def score(
 def print_scores(scores: MeshScores) -> None:
     for name, value in asdict(scores).items():
         print(f"{name:<13}{value:.4g}")
+
+
+def _size(shape: Shape) -> str:
+    return f"{len(shape.faces)} faces" if len(shape.faces) > 0 else f"{len(shape.vertices)} points"

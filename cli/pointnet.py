@@ -52,15 +52,15 @@ class Eval:
 class Options(Talk):
     """Networks that tell point clouds apart: train one, or measure one."""
 
-    action: Annotated[Train, tyro.conf.subcommand("train")] | Annotated[Eval, tyro.conf.subcommand("eval")]
+    command: Annotated[Train, tyro.conf.subcommand("train")] | Annotated[Eval, tyro.conf.subcommand("eval")]
 
 
 def run(options: Options, console: Console) -> dict[str, Any]:
-    match options.action:
+    match options.command:
         case Train():
-            return _train(options.action, console, quiet=options.json)
+            return _train(options.command, console, quiet=options.json)
         case Eval():
-            return _eval(options.action, console, quiet=options.json)
+            return _eval(options.command, console, quiet=options.json)
 
 
 def _train(options: Train, console: Console, *, quiet: bool) -> dict[str, Any]:

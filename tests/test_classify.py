@@ -181,6 +181,12 @@ def test_points_too_far_apart_for_any_arithmetic_are_refused(suffix: str, tmp_pa
         read_clouds(path)
 
 
+def test_a_folder_is_no_file_of_points_and_called_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is a folder") as caught:
+        read_clouds(tmp_path)
+    assert "Pass the files" in caught.value.advice
+
+
 def test_arrays_of_objects_are_never_unpickled(tmp_path: Path) -> None:
     np.save(tmp_path / "cloud.npy", np.array([{}, {}], dtype=object), allow_pickle=True)
     with pytest.raises(InputError, match=r"cloud\.npy cannot be read"):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from room import InMemory
 
-from recon.evaluation import evaluate
+from recon.evaluation import evaluate, psnr_of_flat_colour
 from recon.likeness import psnr, ssim
 from recon.types import Cameras, Picture, Render, Scene
 
@@ -91,3 +91,20 @@ def test_opaque_photos_are_compared_over_black(room):
 def test_colours_beyond_white_count_as_white(room):
     scene = with_pictures(room.scene(test=(0,)), lambda picture: Picture(torch.full_like(picture.rgb, 255)))
     assert evaluate(Painted(scene, lambda rgb: rgb + 3), scene, (0,)).psnr == 100.0
+
+
+def test_one_flat_colour_scores_what_its_distance_from_the_photo_is_worth(room):
+    chequered = torch.zeros(48, 64, 3, dtype=torch.uint8)
+    chequered[::2] = 255  # half a unit from grey everywhere
+    scene = with_pictures(room.scene(test=(0,)), lambda _: Picture(chequered))
+    assert psnr_of_flat_colour(scene, (0,)) == pytest.approx(6.0206, abs=1e-3)
+    one_row = torch.zeros(48, 64, dtype=torch.uint8)
+    one_row[0] = 255
+    masked = with_pictures(scene, lambda picture: replace(picture, mask=one_row))
+    assert psnr_of_flat_colour(masked, (0,)) == 100.0
+
+
+def test_a_flat_picture_of_a_view_is_measured_as_a_render_is(room):
+    scene = room.scene(test=(0, 3))
+    flat = Painted(scene, lambda rgb: rgb.mean(dim=(0, 1)).expand_as(rgb))
+    assert psnr_of_flat_colour(scene, scene.test) == pytest.approx(evaluate(flat, scene, scene.test).psnr, abs=1e-3)

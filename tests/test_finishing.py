@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
@@ -11,13 +12,14 @@ from small_fields import SMALL
 
 from recon.cli.console import Console
 from recon.cli.duration import Deadline
-from recon.cli.finishing import finish
+from recon.cli.finishing import _warn_of_fog, finish
 from recon.cli.preparing import Prepared
 from recon.io.posed import find_posed
 from recon.io.run import Run
 from recon.io.scene import load_scene
 from recon.models import build_model
 from recon.training import TrainConfig, TrainState
+from recon.types import Metrics
 
 
 @pytest.mark.parametrize(
@@ -47,5 +49,13 @@ def test_photos_are_measured_while_there_is_time_and_one_at_least(
     assert len(scene.test) == 3
     assert len(metrics.views) == len(drawn) == measured  # the report shows what was measured
     assert run.report.read_text().count("data:image/") >= 2 * measured
-    assert ("of 3, for which the budget was enough" in capsys.readouterr().err) == (measured < 3)
+    said = capsys.readouterr().err
+    assert ("of 3, for which the budget was enough" in said) == (measured < 3)
+    assert "hardly better than one flat colour" in said  # nothing was trained
     assert run.report.exists()
+
+
+@pytest.mark.parametrize(("psnr", "warned"), [(13.4, True), (15.1, False), (math.nan, False)])
+def test_a_picture_of_nothing_is_called_so(capsys: Said, psnr: float, warned: bool) -> None:
+    _warn_of_fog(Metrics(psnr, 0.5, (), 0.1), 12.0, Console())
+    assert ("hardly better than one flat colour" in capsys.readouterr().err) == warned

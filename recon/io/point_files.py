@@ -44,6 +44,8 @@ class Cloud:
 def read_clouds(path: Path) -> list[Cloud]:
     """Every cloud of a file. Raises `InputError` where it is none that recon reads."""
     suffix = path.suffix.lower()
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, and none that recon train wrote.", advice="Pass the files in it.")
     if suffix not in SUFFIXES:
         raise InputError(f"{path} is no point cloud that recon reads.", advice=f"It reads {', '.join(SUFFIXES)}.")
     if not path.is_file():
