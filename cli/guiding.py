@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Protocol, TypeGuard, assert_never, runtime_checkable
+from typing import Literal, Protocol, TypeGuard, runtime_checkable
 
 import torch
 
 from recon.cli.console import Console
 from recon.errors import InputError
 from recon.io.rgbd import is_recording
-from recon.models import ClassicNerfConfig, GaussianConfig, ModelConfig, NerfConfig
-from recon.models.gaussians import Mcmc
+from recon.models import ModelConfig
 from recon.priors.backdrop import backdrop
 from recon.priors.depth import DepthName, depth_prior, require_source
 from recon.priors.depth.kept_maps import kept_maps
@@ -44,32 +43,10 @@ class ToGuide(Protocol):
     def seed(self) -> int: ...
 
 
-def is_guidable(model: ModelConfig) -> bool:
-    """Whether the model learns from depth."""
-    return _why_not(model) is None
-
-
 def require_guidable(model: ModelConfig) -> None:
     """Raise `InputError` unless the model learns from depth."""
-    error = _why_not(model)
-    if error is not None:
-        raise error
-
-
-def _why_not(model: ModelConfig) -> InputError | None:
-    match model:
-        case GaussianConfig():
-            if isinstance(model.density, Mcmc):
-                return None
-            return InputError("--depth needs the mcmc density.", advice="Leave out adaptive-density.")
-        case NerfConfig():
-            if model.losses.depth > 0:
-                return None
-            return InputError("--losses.depth 0 makes nothing of --depth.", advice="Leave out one of the two.")
-        case ClassicNerfConfig():
-            return InputError("nerf-classic learns nothing from --depth.", advice="Leave it out, or train nerf.")
-        case _:
-            assert_never(model)
+    if model.why_no_depth is not None:
+        raise model.why_no_depth
 
 
 def require_depth(options: ToGuide) -> None:
@@ -87,7 +64,7 @@ def guided(
     left there.
     """
     recorded = None if options.images is None or not is_recording(options.images) else options.images
-    by_itself: DepthName | Literal["none"] = "sensor" if recorded and is_guidable(options.model) else "none"
+    by_itself: DepthName | Literal["none"] = "sensor" if recorded and options.model.why_no_depth is None else "none"
     name = by_itself if options.depth is None else options.depth
     if name == "none":
         return scene
@@ -115,7 +92,7 @@ def guided(
         known = sum(float(depth.known.float().mean()) for depth in depths.values()) / len(depths)
         stage.result = f"{known:.0%} of {len(depths)} photos known"
         scene = replace(scene, depths=depths)
-        if isinstance(options.model, GaussianConfig):  # they start from points; a field is everywhere
+        if options.model.first_points.on_depth > 0:
             scene, count = _started(scene, options)
             stage.result += f", {count} points to start from"
     for message in left_out[:_NAMED]:
@@ -125,12 +102,9 @@ def guided(
 
 def _started(scene: Scene, options: ToGuide) -> tuple[Scene, int]:
     """The scene with points on its depth, and a backdrop behind them; how many are on the depth."""
-    assert isinstance(options.model, GaussianConfig)
-    terms, most = options.model.depth_terms, options.model.max_gaussians
-    on = points_of_depths(
-        scene.depths, scene.cameras, scene.images, count=round(terms.points * most), seed=options.seed
-    )
-    around = 0 if scene.transparent else round(terms.backdrop * most)  # nothing is behind what was cut out
+    first = options.model.first_points
+    on = points_of_depths(scene.depths, scene.cameras, scene.images, count=first.on_depth, seed=options.seed)
+    around = 0 if scene.transparent else first.around  # nothing is behind what was cut out
     behind = backdrop(on, scene.cameras[list(scene.train)], count=around, seed=options.seed)
     parts = (scene.points, on, behind)
     points = Points(torch.cat([part.xyz for part in parts]), torch.cat([part.rgb for part in parts]))

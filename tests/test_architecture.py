@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,6 +71,35 @@ def test_every_part_has_a_layer() -> None:
 def test_only_the_operators_call_native_code() -> None:
     callers = {found.where for found in _imports() if found.target.startswith("recon._native")}
     assert [where for where in sorted(callers) if not where.startswith(f"recon/{NATIVE_CALLER}/")] == []
+
+
+def test_nothing_above_the_models_asks_of_which_kind_one_is() -> None:
+    """Models are told apart by what they can do (`recon.types`), never by their class or that of their options."""
+    asked = [
+        f"{path.relative_to(REPOSITORY)}:{node.lineno}"
+        for path in _outside_of_models()
+        for node in (*_nodes(path, ast.Call), *_nodes(path, ast.MatchClass))
+        if (isinstance(node, ast.MatchClass) or ast.unparse(node.func) in ("isinstance", "issubclass", "type"))
+        and _from_models(path) & {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+    ]
+    assert asked == []
+
+
+def _outside_of_models() -> Iterator[Path]:
+    for folder in ("recon", "cli", "viewer", "datasets"):
+        for path in sorted((REPOSITORY / folder).rglob("*.py")):
+            if "models" not in path.relative_to(REPOSITORY).parts:
+                yield path
+
+
+def _from_models(path: Path) -> set[str]:
+    """Names that a file takes from `recon.models`."""
+    imports = (node for node in _nodes(path, ast.ImportFrom) if (node.module or "").startswith("recon.models"))
+    return {alias.asname or alias.name for node in imports for alias in node.names}
+
+
+def _nodes(path: Path, kind: type[ast.AST]) -> Iterator[Any]:
+    return (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kind))
 
 
 @pytest.mark.parametrize("part", ["recon.ops", "recon.models", "recon.training", "recon.evaluation", "recon.bench"])

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from recon.errors import InputError
+from recon.models.first_points import FirstPoints
 from recon.models.rays.bounds import Extent
 from recon.models.rays.target import Background
 from recon.models.sizes import check_sizes
@@ -57,6 +58,16 @@ class ClassicNerfConfig:
         """About what drawing takes on two idle cores: a budget leaves room for it."""
         flops = 4.0 * (self.coarse + self.fine) * self.layers * self.width**2
         return 1e6 * flops / 1e11
+
+    @property
+    def why_no_depth(self) -> InputError | None:
+        """Why it learns nothing from --depth."""
+        return InputError("nerf-classic learns nothing from --depth.", advice="Leave it out, or train nerf.")
+
+    @property
+    def first_points(self) -> FirstPoints:
+        """None: a field is everywhere."""
+        return FirstPoints()
 
     def __post_init__(self) -> None:
         check_sizes(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from recon.errors import InputError
+from recon.models.first_points import FirstPoints
 from recon.models.sizes import check_sizes
 
 __all__ = ["AdaptiveDensity", "DepthTerms", "GaussianConfig", "Mcmc", "Rates", "SurfaceTerms"]
@@ -168,6 +169,19 @@ class GaussianConfig:
     def seconds_per_megapixel(self) -> float:
         """About what drawing takes on two idle cores: a budget leaves room for it."""
         return 0.8
+
+    @property
+    def why_no_depth(self) -> InputError | None:
+        """Why it learns nothing from --depth; None where it does."""
+        if isinstance(self.density, Mcmc):
+            return None
+        return InputError("--depth needs the mcmc density.", advice="Leave out adaptive-density.")
+
+    @property
+    def first_points(self) -> FirstPoints:
+        """What it begins with, besides the sparse points, where depth is known."""
+        terms = self.depth_terms
+        return FirstPoints(round(terms.points * self.max_gaussians), round(terms.backdrop * self.max_gaussians))
 
     def __post_init__(self) -> None:
         check_sizes(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from recon.errors import InputError
+from recon.models.first_points import FirstPoints
 from recon.models.rays.bounds import Extent
 from recon.models.rays.target import Background
 from recon.models.sizes import check_sizes
@@ -92,6 +93,18 @@ class NerfConfig:
     def seconds_per_megapixel(self) -> float:
         """About what drawing takes on two idle cores: a budget leaves room for it."""
         return 8.0
+
+    @property
+    def why_no_depth(self) -> InputError | None:
+        """Why it learns nothing from --depth; None where it does."""
+        if self.losses.depth > 0:
+            return None
+        return InputError("--losses.depth 0 makes nothing of --depth.", advice="Leave out one of the two.")
+
+    @property
+    def first_points(self) -> FirstPoints:
+        """None: a field is everywhere."""
+        return FirstPoints()
 
     def __post_init__(self) -> None:
         detail = self.detail
