@@ -97,7 +97,7 @@ def _read(folder: Path) -> dict[str, Any]:
     try:
         described = parse_json((folder / _STATE).read_text())
     except ValueError as error:
-        raise ValueError(f"{_STATE} is cut off or damaged") from error
+        raise ValueError(f"{_STATE} is cut off or damaged ({error})") from error
     data = (folder / _TENSORS).read_bytes()
     if len(data) != described["tensors_bytes"]:
         raise ValueError(f"{_TENSORS} has {len(data)} of {described['tensors_bytes']} bytes")
