@@ -68,16 +68,17 @@ def run(options: Options, console: Console) -> dict[str, Any]:
     opened = open_run(options.folder, choose_device(options.device).name)
     work = with_selections(opened, work_of(opened, frame=options.frame, max_bytes=max_bytes), options.select)
     work = replace(work, mesh=options.mesh, keyframes=keyframes)
-    meshed = work
-    if any(kind.name == "mesh" for kind in kinds) and len(options.select) == 0:
-        meshed = replace(work, scene=scene_to_mesh(opened, options.mesh, console))
-    files = []
-    for path, kind in zip(options.to, kinds, strict=True):
+    quick_first = sorted(zip(options.to, kinds, strict=True), key=lambda target: target[1].name == "mesh")
+    asks_photos = len(options.select) == 0
+    files: dict[Path, dict[str, Any]] = {}
+    for path, kind in quick_first:
+        if kind.name == "mesh" and asks_photos:
+            work, asks_photos = replace(work, scene=scene_to_mesh(opened, options.mesh, console)), False
         with console.stage("export") as stage:
-            written = kind.write(meshed if kind.name == "mesh" else work, path, stage.progress)
+            written = kind.write(work, path, stage.progress)
             stage.result = f"{path}: {written.says}"
-        files.append(remember(opened.run, path, kind.name, written, console))
-    return {"run": str(options.folder), "files": files}
+        files[path] = remember(opened.run, path, kind.name, written, console)
+    return {"run": str(options.folder), "files": [files[path] for path in options.to]}
 
 
 def work_of(opened: TrainedRun, *, frame: FrameName | None = None, max_bytes: int | None = None) -> Work:

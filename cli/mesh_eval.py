@@ -11,7 +11,7 @@ import tyro
 from recon.cli.command import Talk
 from recon.cli.console import Console
 from recon.mesh.aligning import aligned
-from recon.mesh.comparing import MeshScores, Shape, compare, default_threshold
+from recon.mesh.comparing import MeshScores, Shape, compare, default_threshold, has_outliers
 from recon.mesh.files import read_shape
 
 __all__ = ["Options", "print_scores", "run", "score"]
@@ -56,10 +56,17 @@ def score(
     if align:
         with console.stage("align"):
             mesh = aligned(mesh, wanted)
-    with console.stage("compare"):
-        if threshold is None:
-            threshold = default_threshold(wanted)
-        return compare(mesh, truth, threshold=threshold, visible=visible)
+    if threshold is None:
+        threshold = default_threshold(wanted)
+        if has_outliers(wanted):
+            console.warn(
+                f"A few points of the truth lie far from the rest: 1 % of its longest side, {threshold:.4g}, counts as "
+                "right. Pass --threshold, or the truth without them."
+            )
+    with console.stage("compare") as stage:
+        scores = compare(mesh, truth, threshold=threshold, visible=visible, progress=stage.progress)
+        stage.result = f"within {threshold:.4g}: F-score {scores.fscore:.3f}"
+    return scores
 
 
 def print_scores(scores: MeshScores) -> None:

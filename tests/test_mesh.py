@@ -12,6 +12,7 @@ import torch
 from ball import CENTRE, RADIUS, Ball, Nothing, ball_cameras, ball_scene
 
 from recon.errors import InputError, RunError
+from recon.io.cloud import OrientedPoints, write_cloud
 from recon.mesh.aligning import aligned, best_similarity
 from recon.mesh.cleaning import close_holes, decimate, without_floaters
 from recon.mesh.comparing import Shape, compare, default_threshold, sample
@@ -267,6 +268,18 @@ def test_the_command_line_measures_meshes(ball, tmp_path: Path, capsys):
     assert {"accuracy", "completeness", "chamfer", "precision", "recall", "threshold"} < set(scores)
     assert main(["mesh-eval", *paths, "--threshold", "-1", "--quiet"]) == 2
     assert "positive" in capsys.readouterr().err
+
+
+def test_a_truth_with_points_far_away_is_told(ball, tmp_path: Path, capsys):
+    from recon.cli.main import main
+
+    far = np.concatenate([ball.vertices, ball.vertices[:1] + 1e4])
+    for name, points in {"near": ball.vertices, "far": far}.items():
+        colours = np.zeros(points.shape, dtype=np.uint8)
+        write_cloud(OrientedPoints(points, np.zeros_like(points), colours), tmp_path / f"{name}.ply", suffix=".ply")
+    for name, warned in {"near": False, "far": True}.items():
+        assert main(["mesh-eval", str(tmp_path / "near.ply"), "--gt", str(tmp_path / f"{name}.ply")]) == 0
+        assert ("lie far from the rest" in capsys.readouterr().err) == warned
 
 
 # --- Clouds of matter -----------------------------------------------------------------------------------------------

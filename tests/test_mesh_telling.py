@@ -90,3 +90,12 @@ def asks_the_photos(capsys: Said, run: Path, folder: Path, *options: str) -> boo
     said = capsys.readouterr().err
     assert "mesh.ply: " in said or "no surface" in said
     return any(line.startswith("depth") for line in said.splitlines())
+
+
+def test_quick_exports_do_not_wait_for_a_mesh(trained_run: Path, tmp_path: Path, capsys: Said) -> None:
+    from recon.cli.main import main
+
+    assert main(["export", str(trained_run), "--to", str(tmp_path / "mesh.ply"), str(tmp_path / "scene.spz")]) in (0, 2)
+    said = capsys.readouterr().err
+    assert said.index("scene.spz: ") < said.index("depth  ")
+    assert (tmp_path / "scene.spz").is_file()

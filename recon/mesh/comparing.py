@@ -7,6 +7,7 @@ Sources: Aanaes et al. 2016 (DTU); Knapitsch et al. 2017 (Tanks and Temples).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from jaxtyping import Float, Int
 
 from recon.errors import InputError
 
-__all__ = ["MeshScores", "Shape", "compare", "default_threshold", "sample"]
+__all__ = ["MeshScores", "Shape", "compare", "default_threshold", "has_outliers", "sample"]
 
 _FEWEST, _MOST = 20_000, 500_000
 """Points on either surface."""
@@ -22,6 +23,10 @@ _SPACING = 0.25
 """Distance between neighbouring samples, as a share of the threshold, as far as their number allows."""
 _SHARE = 0.01
 """Of the truth's longest side: the threshold where none is given."""
+_FAR = 10.0
+"""Times as long as the box of nearly all points, a bounding box says nothing of the shape."""
+_AT_ONCE = 20_000
+"""Points between two reports of progress."""
 
 
 @dataclass(frozen=True)
@@ -47,20 +52,31 @@ class MeshScores:
 
 def default_threshold(truth: Shape) -> float:
     """1 % of the longest side of the truth's bounding box."""
-    return _SHARE * float((truth.vertices.max(axis=0) - truth.vertices.min(axis=0)).max())
+    return _SHARE * float(np.ptp(truth.vertices, axis=0).max())
 
 
-def compare(mesh: Shape, truth: Shape, *, threshold: float, visible: Shape | None = None) -> MeshScores:
+def has_outliers(shape: Shape) -> bool:
+    """Whether the bounding box is that of a few points that lie far from the rest."""
+    inner = np.ptp(np.percentile(shape.vertices, (1, 99), axis=0), axis=0).max()
+    return bool(np.ptp(shape.vertices, axis=0).max() > _FAR * inner)
+
+
+def compare(
+    mesh: Shape,
+    truth: Shape,
+    *,
+    threshold: float,
+    visible: Shape | None = None,
+    progress: Callable[[float, str], None] = lambda done, what: None,
+) -> MeshScores:
     """Scores of `mesh`. With `visible`, the part of the truth that could be seen, nothing else has to be found."""
-    from scipy.spatial import KDTree
-
     if not threshold > 0:
         raise InputError(f"A threshold of {threshold} counts nothing.", advice="Give a positive distance.")
     found = sample(mesh, count=_count(mesh, threshold), seed=0)
     real = sample(truth, count=_count(truth, threshold), seed=1)
     wanted = real if visible is None else sample(visible, count=_MOST, seed=2)
-    to_truth = KDTree(real).query(found, workers=-1)[0]
-    to_mesh = KDTree(found).query(wanted, workers=-1)[0]
+    to_truth = _distances(found, real, lambda done: progress(done / 2, "from the mesh to the truth"))
+    to_mesh = _distances(wanted, found, lambda done: progress((1 + done) / 2, "from the truth to the mesh"))
     precision, recall = float((to_truth < threshold).mean()), float((to_mesh < threshold).mean())
     accuracy, completeness = float(to_truth.mean()), float(to_mesh.mean())
     return MeshScores(
@@ -72,6 +88,19 @@ def compare(mesh: Shape, truth: Shape, *, threshold: float, visible: Shape | Non
         recall=recall,
         fscore=2 * precision * recall / max(precision + recall, 1e-12),
     )
+
+
+def _distances(
+    points: Float[np.ndarray, "p 3"], others: Float[np.ndarray, "q 3"], progress: Callable[[float], None]
+) -> Float[np.ndarray, "p"]:
+    """From each point to the nearest of the others. Minutes where the two lie far apart: a tree helps little then."""
+    from scipy.spatial import KDTree
+
+    tree, distances = KDTree(others), []
+    for start in range(0, len(points), _AT_ONCE):
+        progress(start / len(points))
+        distances.append(tree.query(points[start : start + _AT_ONCE], workers=-1)[0])
+    return np.concatenate(distances)
 
 
 def sample(shape: Shape, *, count: int, seed: int) -> Float[np.ndarray, "p 3"]:
