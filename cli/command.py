@@ -18,7 +18,7 @@ from recon.cli.memory import is_memory_full, whose_memory
 from recon.errors import InputError, ReconError
 from recon.io.disk import advice_on, cause_of, is_mendable, undone_by
 
-__all__ = ["INTERRUPTED", "Talk", "run_command"]
+__all__ = ["INTERRUPTED", "Talk", "run_command", "say_as_json"]
 
 INTERRUPTED = 130
 """Exit code of a command stopped by Ctrl-C."""
@@ -61,6 +61,10 @@ def run_command(name: str, arguments: Sequence[str], started: float) -> int:
     except BrokenPipeError:  # the reader of our result left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except SystemExit as usage:  # of the parser, after --help or what it could not read
+        if usage.code == 2 and "--json" in arguments:
+            say_as_json(f"recon {name} cannot be called like that; stderr says why.", f"Look at recon {name} --help.")
+        raise
     except KeyboardInterrupt as interruption:
         said, code = ("Interrupted.", str(interruption)), INTERRUPTED
     except (ReconError, ImportError, OSError, MemoryError, RuntimeError) as error:
@@ -70,8 +74,13 @@ def run_command(name: str, arguments: Sequence[str], started: float) -> int:
         said, code = mendable, 2
     console.error(*said)
     if "--json" in arguments:
-        print(json.dumps({"error": said[0], "advice": said[1]}), flush=True)
+        say_as_json(*said)
     return code
+
+
+def say_as_json(error: str, advice: str) -> None:
+    """What is wrong, as `--json` prints it."""
+    print(json.dumps({"error": error, "advice": advice}), flush=True)
 
 
 def _what_to_mend(error: Exception) -> tuple[str, str] | None:

@@ -64,7 +64,7 @@ def _main(argv: Sequence[str] | None) -> int:
         print(f"recon {__version__}")
         return 0
     if arguments[0] not in COMMANDS:
-        return _unknown(arguments[0])
+        return _unknown(arguments[0], as_json="--json" in arguments)
     from recon.cli.command import run_command
 
     return run_command(arguments[0], arguments[1:], started)
@@ -85,15 +85,18 @@ recon COMMAND --help     what a command takes
 recon --version          which version this is"""
 
 
-def _unknown(name: str) -> int:
+def _unknown(name: str, *, as_json: bool) -> int:
     import difflib
 
-    tell(f"recon has no command {name!r}.")
     near = difflib.get_close_matches(name, COMMANDS, n=1)
-    if near:
-        tell(f"Did you mean recon {near[0]}?")
-    else:
-        tell(f"The commands are {', '.join(COMMANDS)}; recon --help says what they do.")
+    listed = f"The commands are {', '.join(COMMANDS)}; recon --help says what they do."
+    error, advice = f"recon has no command {name!r}.", f"Did you mean recon {near[0]}?" if near else listed
+    tell(error)
+    tell(advice)
+    if as_json:
+        import json
+
+        print(json.dumps({"error": error, "advice": advice}))
     return 2
 
 

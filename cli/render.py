@@ -23,6 +23,9 @@ from recon.io.keyframes import read_keyframes
 
 __all__ = ["Options", "run"]
 
+_LONGEST = 3600
+"""Seconds of a film."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options(Talk):
@@ -47,8 +50,11 @@ class Options(Talk):
 
 
 def run(options: Options, console: Console) -> dict[str, Any]:
-    if options.fps < 1 or (options.seconds is not None and options.seconds <= 0):
-        raise InputError("A film needs at least one frame.", advice="Give --seconds and --fps above 0.")
+    if options.fps < 1 or (options.seconds is not None and not 0 < options.seconds <= _LONGEST):
+        raise InputError(
+            f"A film of {options.seconds} seconds at {options.fps} frames a second cannot be made.",
+            advice=f"Give --fps of 1 or more, and --seconds above 0 and at most {_LONGEST}.",
+        )
     route = _route(options.views)
     opened = open_run(options.folder, choose_device(options.device).name)
     background = _background(options, opened)

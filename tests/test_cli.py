@@ -49,6 +49,23 @@ def test_a_misspelt_command_is_answered_with_the_nearest(capsys: Said) -> None:
     assert "The commands are train" in refusal(capsys, "xyzzy")
 
 
+@pytest.mark.parametrize("given", [("info",), ("poses", "here", "--bogus"), ("bogus",), ("convert", "a", "b", "c")])
+def test_scripts_get_one_object_whatever_was_misspelt(given: tuple[str, ...]) -> None:
+    answer = subprocess.run([*RECON, *given, "--json"], capture_output=True, text=True)
+    assert answer.returncode == 2
+    told = json.loads(answer.stdout)
+    assert given[0] in told["error"]
+    assert told["advice"]
+    assert answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "0", "-1", "1e12"])
+def test_a_film_of_no_length_is_refused_in_words(seconds: str, tmp_path: Path, capsys: Said) -> None:
+    said = refusal(capsys, "render", tmp_path, "--views", "orbit", "--output", tmp_path / "o", f"--seconds={seconds}")
+    assert "cannot be made" in said
+
+
 def test_no_command_shows_the_help_and_fails(capsys: Said) -> None:
     assert main([]) == 2
     assert "recon train --images" in capsys.readouterr().out
