@@ -49,7 +49,7 @@ class Guided:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("scenes", nargs="*", default=["fox", "studio"], choices=[*SIZES, []])
+    parser.add_argument("scenes", nargs="*", choices=[*SIZES, []])  # [] is what argparse asks for where none is named
     parser.add_argument("--depth", nargs="*", default=["none", "stereo"])
     parser.add_argument("--photos", type=int, default=10)
     parser.add_argument("--steps", type=int, default=2000)
@@ -58,7 +58,7 @@ def main() -> None:
     options = parser.parse_args()
     print("| scene | depth | points | PSNR | SSIM | Gaussians | steps | depth s | training s |")
     print("|---|---|---|---|---|---|---|---|---|")
-    for name in options.scenes:
+    for name in options.scenes or ["fox", "studio"]:
         reconstruction = few(name, options.photos)
         for depth in options.depth:
             print(row(name, depth, reconstruction, options), flush=True)

@@ -43,7 +43,7 @@ CASES = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("scenes", nargs="*", default=list(CASES), choices=[*CASES, []])
+    parser.add_argument("scenes", nargs="*", choices=[*CASES, []])  # [] is what argparse asks for where none is named
     parser.add_argument("--budget", default="180s")
     parser.add_argument("--keep", type=Path, help="keep the run folders here")
     options = parser.parse_args()
@@ -51,7 +51,7 @@ def main() -> None:
         runs = options.keep or Path(scratch)
         print("| scene | photos | registered | PSNR | SSIM | size | steps | poses s | training s | whole s |")
         print("|---|---|---|---|---|---|---|---|---|---|")
-        for name in options.scenes:
+        for name in options.scenes or CASES:
             print(row(name, run(name, runs / name, options.budget)), flush=True)
 
 
