@@ -94,9 +94,9 @@ def _unknown(name: str, *, as_json: bool) -> int:
     tell(error)
     tell(advice)
     if as_json:
-        import json
+        from recon.cli.command import say_as_json
 
-        print(json.dumps({"error": error, "advice": advice}))
+        say_as_json(error, advice)
     return 2
 
 

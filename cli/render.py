@@ -50,10 +50,11 @@ class Options(Talk):
 
 
 def run(options: Options, console: Console) -> dict[str, Any]:
-    if options.fps < 1 or (options.seconds is not None and not 0 < options.seconds <= _LONGEST):
+    if options.fps < 1:
+        raise InputError(f"--fps {options.fps} makes no film.", advice="Give 1 or more.")
+    if options.seconds is not None and not 0 < options.seconds <= _LONGEST:
         raise InputError(
-            f"A film of {options.seconds} seconds at {options.fps} frames a second cannot be made.",
-            advice=f"Give --fps of 1 or more, and --seconds above 0 and at most {_LONGEST}.",
+            f"--seconds {options.seconds:g} makes no film.", advice=f"Give more than 0, at most {_LONGEST}."
         )
     route = _route(options.views)
     opened = open_run(options.folder, choose_device(options.device).name)
